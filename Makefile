@@ -1,0 +1,89 @@
+# Everything needs only Python 3.11 or newer with its venv module, and a package index for the first install.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first that works: a version manager leaves names on the path that fail when called.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$python; break; }; done)
+
+# Twice quiet: errors only, no advice about root, versions or mirrors.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+export PIP_ROOT_USER_ACTION := ignore
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/installed-run ## Start everything here: PostgreSQL, NATS, every role and the sandbox (Ctrl-C stops it)
+	@exec $(BIN)/vignettes run
+
+.PHONY: demo
+demo: $(VENV)/installed-run ## Take one order from placing to vignette in seconds, shown as a timeline
+	@$(BIN)/vignettes demo
+
+.PHONY: test
+test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
+	@$(BIN)/pytest -m "not faults and not scale"
+
+.PHONY: faults
+faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, full disks
+	@$(BIN)/pytest -m faults --timeout=0
+
+.PHONY: scale
+scale: $(VENV)/installed-dev ## Run the long scale tests
+	@$(BIN)/pytest -m scale --timeout=0
+
+.PHONY: bench
+bench: $(VENV)/installed-dev ## Measure throughput and latency here
+	@$(BIN)/python -m benchmarks
+
+.PHONY: check
+check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timing | tail -n 3
+	@$(BIN)/vulture
+
+.PHONY: lock
+lock: $(VENV)/installed-dev ## Choose the versions of all dependencies anew, with hashes
+	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox \
+		--output-file requirements/run.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox --extra dev \
+		--constraint requirements/run.txt --output-file requirements/dev.txt
+
+# Without --upgrade it keeps what is locked and still fits; `make lock UPGRADE=--upgrade` takes the newest.
+UPGRADE ?=
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: clean
+clean: ## Remove the virtual environment and all caches; orders and keys in .data stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A stamp is as new as the locks it was made from, so the second time needs neither pip nor a network.
+$(VENV)/installed-run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what requirements/run.txt locks ..."
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/installed-dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what requirements/dev.txt locks ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/installed-run
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Install one, or name it:" \
+		"make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,78 @@
+"""One small class per refusal. The docstring is the message; the code is stable (docs/contracts)."""
+
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """The request was refused."""
+
+    code: ClassVar[str] = "invalid_request"
+
+    def __init__(self, detail: str = "", *, field: str | None = None) -> None:
+        message = type(self).__doc__ or ""
+        super().__init__(f"{message} {detail}".strip())
+        self.field = field
+
+
+class InvalidValue(DomainError):
+    """This value can't be accepted."""
+
+
+class OrderNotFound(DomainError):
+    """There is no such order."""
+
+    code = "not_found"
+
+
+class RegistrationAlreadyStarted(DomainError):
+    """Registration with the toll authority has started, so the order can't be changed any more."""
+
+    code = "already_started"
+
+
+class NotPaid(DomainError):
+    """No money has arrived for this order."""
+
+    code = "not_paid"
+
+
+class NotRefundable(DomainError):
+    """The money can't be given back: the service is being, or has been, provided."""
+
+    code = "not_refundable"
+
+
+class TooEarly(DomainError):
+    """The authority does not sell this vignette yet."""
+
+    code = "too_early"
+
+
+class OrderClosed(DomainError):
+    """The order has ended or its money is on its way back, so this can't be done any more."""
+
+    code = "conflict"
+
+
+class PaymentIdReused(DomainError):
+    """This payment_id stands for another payment already."""
+
+    code = "conflict"
+
+
+class CommandIdReused(DomainError):
+    """This command_id was used for another command already."""
+
+    code = "command_id_reused"
+
+
+class Conflict(DomainError):
+    """Others kept changing this order at the same moment; nothing was recorded. Ask again."""
+
+    code = "conflict"
+
+
+class Unavailable(DomainError):
+    """Nothing was recorded, or it is not known. Ask again with the same command_id."""
+
+    code = "unavailable"

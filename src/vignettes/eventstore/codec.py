@@ -1,0 +1,137 @@
+"""Events to bytes and back: what happened, wrapped in who asked for it, when, and by which command."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, cast, get_type_hints
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate, AggregateEvent
+from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent
+from eventsourcing.utils import get_topic, resolve_topic
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+
+from vignettes.domain.order import Order
+
+ENVELOPE_VERSION = 1
+_INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "originator_topic"})
+
+
+class UnknownEvent(Exception):
+    """The log holds an event that this code does not know; it stops here rather than pass over it:"""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who asked, by which command, on behalf of which request. Kept with each event, in its bytes."""
+
+    actor: str
+    command_id: UUID | None = None
+    correlation_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it stands in the log."""
+
+    position: int
+    order_id: UUID
+    version: int
+    type: str
+    recorded_at: datetime
+    envelope: Envelope
+    event: AggregateEvent
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the event says, as JSON."""
+        return cast("dict[str, Any]", _adapter(type(self.event)).dump_python(_wrap(self.event, self.envelope), mode="json")["data"])
+
+
+@cache
+def event_classes() -> dict[str, type[AggregateEvent]]:
+    """Return every event of an order by its topic."""
+    found = {
+        get_topic(value): value
+        for value in vars(Order).values()
+        if isinstance(value, type) and issubclass(value, Order.Event) and hasattr(value, "TOPIC")
+    }
+    return cast("dict[str, type[AggregateEvent]]", found)
+
+
+@cache
+def _adapter(event_class: type[AggregateEvent]) -> TypeAdapter[Any]:
+    hints = get_type_hints(event_class)
+    own = {field.name: hints[field.name] for field in fields(event_class) if field.name not in _INHERITED}
+    # mypy can't follow a TypedDict made at run time; pydantic can, and validates every field of it.
+    data = TypedDict(f"{event_class.__name__}Data", own)  # type: ignore[misc]
+    form = TypedDict(  # type: ignore[misc]
+        f"{event_class.__name__}Envelope",
+        {"v": int, "at": datetime, "by": str, "cmd": UUID | None, "cor": UUID | None, "data": data},
+    )
+    return TypeAdapter(form)
+
+
+def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
+    return {
+        "v": ENVELOPE_VERSION,
+        "at": event.timestamp,
+        "by": envelope.actor,
+        "cmd": envelope.command_id,
+        "cor": envelope.correlation_id,
+        "data": {key: value for key, value in vars(event).items() if key not in _INHERITED},
+    }
+
+
+class OrderMapper(Mapper[UUID]):
+    """The library's mapper with our bytes: JSON that names its form, and no class name anywhere."""
+
+    def __init__(self) -> None:
+        # The library wants a transcoder; ours is the typed adapter above, so this one only keeps its interface whole.
+        transcoder = JSONTranscoder()
+        transcoder.register(DatetimeAsISO())
+        super().__init__(transcoder)
+
+    def to_stored_event(self, domain_event: Any, envelope: Envelope | None = None) -> StoredEvent:
+        """Return the bytes of `domain_event`; without an envelope its actor is `system`."""
+        wrapped = _wrap(domain_event, envelope or Envelope("system"))
+        return StoredEvent(
+            originator_id=domain_event.originator_id,
+            originator_version=domain_event.originator_version,
+            topic=get_topic(type(domain_event)),
+            state=_adapter(type(domain_event)).dump_json(wrapped),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> AggregateEvent:
+        return self.to_recorded(stored_event, 0).event
+
+    def to_recorded(self, stored: StoredEvent, position: int) -> Recorded:
+        """Return the event with its envelope. Raises UnknownEvent for a topic that this code does not know."""
+        event_class = event_classes().get(stored.topic)
+        if event_class is None:
+            raise UnknownEvent(
+                f"{UnknownEvent.__doc__} {stored.topic!r}, order {stored.originator_id}, version {stored.originator_version}"
+            )
+        wrapped = _adapter(event_class).validate_json(stored.state)
+        envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
+        event = object.__new__(event_class)
+        state = {
+            "originator_id": stored.originator_id,
+            "originator_version": stored.originator_version,
+            "timestamp": wrapped["at"],
+            **wrapped["data"],
+        }
+        if issubclass(event_class, Aggregate.Created):
+            state["originator_topic"] = get_topic(resolve_topic("order"))
+        # Frozen dataclasses are filled as the library itself fills them.
+        object.__setattr__(event, "__dict__", state)
+        return Recorded(
+            position,
+            cast("UUID", stored.originator_id),
+            stored.originator_version,
+            event_class.__name__,
+            wrapped["at"],
+            envelope,
+            event,
+        )

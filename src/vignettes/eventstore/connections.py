@@ -1,0 +1,31 @@
+"""How this service connects to PostgreSQL: as which role, with which limits."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+Role = Literal["vignettes_owner", "vignettes_writer", "vignettes_projector", "vignettes_reader", "vignettes_auditor"]
+
+
+def conninfo(url: str, role: Role, *, name: str = "vignettes") -> str:
+    """Return `url` as a connection that acts as `role`, with time limits on everything that could wait for ever."""
+    known = {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
+    options = " ".join(
+        [
+            str(known.get("options", "")),
+            f"-c role={role}",
+            "-c timezone=UTC",
+            "-c statement_timeout=30s",
+            "-c lock_timeout=10s",
+            "-c idle_in_transaction_session_timeout=30s",
+        ]
+    ).strip()
+    limits = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10"}
+    return make_conninfo("", **{**limits, **known, "options": options, "application_name": name})
+
+
+def hidden(url: str) -> str:
+    """Return `url` fit for a log line: without its password."""
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

@@ -1,0 +1,121 @@
+"""Orders: the eventsourcing application over the log."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.utils import Environment, strtobool
+
+from vignettes.domain.order import Order
+from vignettes.domain.references import number_from_serial
+from vignettes.eventstore.codec import OrderMapper, Recorded
+from vignettes.eventstore.recorder import LogDatastore, LogFactory, LogRecorder
+
+_ORDERS = uuid5(NAMESPACE_URL, "https://vignettes.example/orders")
+
+
+class UnsafeConfiguration(Exception):
+    """POSTGRES_ENABLE_DB_FUNCTIONS makes the event library append without its lock, so that readers skip events; unset it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answer that a command got before."""
+
+    payload_hash: bytes
+    order_id: UUID | None
+    position: int | None
+    reply: dict[str, Any]
+
+
+def order_id_of(number: str) -> UUID:
+    """Return the order's id, which is derived from its number: whoever has one has the other."""
+    return uuid5(_ORDERS, number)
+
+
+class Orders(Application[UUID]):
+    """Every order, by its id, as it is or was."""
+
+    name = "orders"
+
+    def __init__(self, database_url: str, *, pool_size: int = 8) -> None:
+        if strtobool(os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS") or "no"):
+            raise UnsafeConfiguration(UnsafeConfiguration.__doc__)
+        self._datastore = LogDatastore(database_url, pool_size=pool_size)
+        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.postgres"})
+
+    def construct_factory(self, env: Environment) -> LogFactory:
+        return LogFactory(env, self._datastore)
+
+    def construct_mapper(self) -> OrderMapper:
+        return OrderMapper()
+
+    @property
+    def journal(self) -> LogRecorder:
+        """The recorder, as what it is."""
+        assert isinstance(self.recorder, LogRecorder)  # noqa: S101  # built two methods above; for the type only
+        return self.recorder
+
+    @property
+    def codec(self) -> OrderMapper:
+        """The mapper, as what it is."""
+        assert isinstance(self.mapper, OrderMapper)  # noqa: S101  # as above
+        return self.mapper
+
+    def find(self, order_id: UUID, *, version: int | None = None) -> Order | None:
+        """Return the order as it is, or as it was at `version`; None when there is none."""
+        try:
+            return self.repository.get(order_id, version=version)
+        except AggregateNotFoundError:
+            return None
+
+    def next_number(self) -> str:
+        """Return an order number that nobody has had. Unused ones leave a gap, which means nothing."""
+        with self.journal.reading() as cursor:
+            row = cursor.execute("SELECT nextval('log.order_serial') AS serial").fetchone()
+        assert row is not None  # noqa: S101  # a SELECT without FROM has one row; for the type only
+        return number_from_serial(row["serial"])
+
+    def now_and_known(self, command_id: UUID) -> tuple[datetime, Known | None]:
+        """Return the service's time, and the answer this command got before, in one round trip."""
+        with self.journal.reading() as cursor:
+            row = cursor.execute(
+                "SELECT clock.now() AS now, c.* FROM (VALUES (1)) AS one (x)"
+                " LEFT JOIN log.commands c ON c.command_id = %s",
+                (command_id,),
+                prepare=True,
+            ).fetchone()
+        assert row is not None  # noqa: S101  # the left side has one row; for the type only
+        if row["command_id"] is None:
+            return row["now"], None
+        return row["now"], Known(bytes(row["payload_hash"]), row["order_id"], row["position"], row["reply"])
+
+    def history(self, order_id: UUID) -> list[Recorded]:
+        """Return every event of one order with its envelope and position, in order."""
+        with self.journal.reading() as cursor:
+            rows = cursor.execute(
+                "SELECT * FROM log.events WHERE originator_id = %s ORDER BY originator_version", (order_id,)
+            ).fetchall()
+        return [
+            self.codec.to_recorded(
+                StoredEvent(
+                    row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"])
+                ),
+                row["notification_id"],
+            )
+            for row in rows
+        ]
+
+    def position_of(self, order_id: UUID) -> int | None:
+        """Return the position of the order's last event; None when there is no such order."""
+        with self.journal.reading() as cursor:
+            row = cursor.execute(
+                "SELECT notification_id FROM log.events WHERE originator_id = %s"
+                " ORDER BY originator_version DESC LIMIT 1",
+                (order_id,),
+            ).fetchone()
+        return row["notification_id"] if row else None

@@ -1,0 +1,1 @@
+"""The published language: commands, queries, replies, events, triggers. Versioned by subject, strict, pydantic."""

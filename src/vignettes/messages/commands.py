@@ -1,0 +1,163 @@
+"""Commands to the ordering service, by request/reply. The first six are open to every internal service."""
+
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from vignettes.messages.forms import Amount, ConsentForm, Email, Line, Message, VehicleForm, one_of, wrong
+
+
+class Command(Message):
+    """What every command carries."""
+
+    subject: ClassVar[str]
+
+    command_id: UUID
+    actor: Line | None = None
+
+
+class Place(Command):
+    """Take down an order."""
+
+    subject = "orders.v1.place"
+
+    product: Line
+    vehicle: VehicleForm
+    valid_from: Line
+    email: Email
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+    consents: tuple[ConsentForm, ...] = Field(default=(), max_length=10)
+
+
+class ReceivePayment(Command):
+    """Money has arrived for an order. `booked: false` is for notices of money that has not (yet)."""
+
+    subject = "orders.v1.receive_payment"
+
+    order_id: UUID | None = None
+    order_number: Line | None = None
+    payment_id: Line
+    amount: Amount
+    method: Line
+    received_at: AwareDatetime
+    booked: bool = True
+
+    @model_validator(mode="after")
+    def _names_one_order(self) -> Self:
+        one_of(order_id=self.order_id, order_number=self.order_number)
+        return self
+
+
+class DetailsChange(Message):
+    """What is to be corrected; at least one of them."""
+
+    plate: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    vehicle_country: Annotated[str, Field(min_length=1, max_length=3)] | None = None
+    valid_from: Line | None = None
+    product: Line | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise wrong("changes", "names nothing to change: plate, vehicle_country, valid_from or product")
+        return self
+
+
+class CorrectDetails(Command):
+    """Change what will be registered; possible until registration starts."""
+
+    subject = "orders.v1.correct_details"
+
+    order_id: UUID
+    changes: DetailsChange
+
+
+class CorrectEmail(Command):
+    """Change where the mails go; possible at any time."""
+
+    subject = "orders.v1.correct_email"
+
+    order_id: UUID
+    email: Email
+
+
+class StartRegistration(Command):
+    """Start at once, on the customer's request."""
+
+    subject = "orders.v1.start_registration"
+
+    order_id: UUID
+    consent: ConsentForm | None = None
+
+
+class RequestRefund(Command):
+    """Ask for the money back; granted until registration starts, or when it was rejected."""
+
+    subject = "orders.v1.request_refund"
+
+    order_id: UUID
+    reason: Line | None = None
+
+
+class StartDueRegistration(Command):
+    """A trigger has come: start if this generation of the deadline still counts (registration service)."""
+
+    subject = "orders.v1.start_due_registration"
+
+    order_id: UUID
+    generation: int
+
+
+class RecordIssue(Command):
+    """The authority has registered the vehicle (registration service)."""
+
+    subject = "orders.v1.record_issue"
+
+    order_id: UUID
+    number: Line
+    reference: Line
+    valid_from: AwareDatetime
+    valid_until: AwareDatetime
+
+
+class RecordRejection(Command):
+    """The authority has refused the registration (registration service)."""
+
+    subject = "orders.v1.record_rejection"
+
+    order_id: UUID
+    reason: Line
+
+
+class ExpireOrder(Command):
+    """The time to pay is over (deadline service)."""
+
+    subject = "orders.v1.expire_order"
+
+    order_id: UUID
+
+
+class ConfirmRefund(Command):
+    """Money has left for the payer (accounting)."""
+
+    subject = "orders.v1.confirm_refund"
+
+    order_id: UUID
+    refund_id: Line
+    amount: Amount
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    Place,
+    ReceivePayment,
+    CorrectDetails,
+    CorrectEmail,
+    StartRegistration,
+    RequestRefund,
+    StartDueRegistration,
+    RecordIssue,
+    RecordRejection,
+    ExpireOrder,
+    ConfirmRefund,
+)

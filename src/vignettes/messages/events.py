@@ -1,0 +1,143 @@
+"""What other services are told: other types than the domain's, as CloudEvents, without personal data."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from vignettes.messages.forms import Amount
+
+STREAM = "ORDERS"
+SUBJECTS = "orders.events.v1.>"
+
+
+def subject(event_type: str, order_id: UUID) -> str:
+    """Return where events of this type and order are published."""
+    return f"orders.events.v1.{event_type}.{order_id}"
+
+
+class OrderEvent(BaseModel):
+    """What every event says. Types are the names below in kebab case: `order-placed`, ..."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: UUID
+    order_number: str
+    version: int
+    status: str
+    country: str
+    product: str
+
+
+class OrderPlaced(OrderEvent):
+    total: Amount
+
+
+class PaymentReceived(OrderEvent):
+    payment_id: str
+    amount: Amount
+    outstanding: Amount
+    due_at: AwareDatetime | None
+
+
+class PaymentNoticed(OrderEvent):
+    payment_id: str
+    amount: Amount
+
+
+class SurplusSetAside(OrderEvent):
+    amount: Amount
+    reason: str
+
+
+class SurplusReturned(OrderEvent):
+    amount: Amount
+
+
+class DetailsCorrected(OrderEvent):
+    due_at: AwareDatetime | None
+
+
+class EmailCorrected(OrderEvent):
+    pass
+
+
+class StartWished(OrderEvent):
+    pass
+
+
+class OrderHeld(OrderEvent):
+    reason: str
+
+
+class HoldReleased(OrderEvent):
+    pass
+
+
+class RegistrationStarted(OrderEvent):
+    rule: str
+    due_at: AwareDatetime
+
+
+class VignetteIssued(OrderEvent):
+    vignette_number: str
+    valid_from: AwareDatetime
+    valid_until: AwareDatetime
+
+
+class RegistrationRejected(OrderEvent):
+    reason: str
+
+
+class RefundRequested(OrderEvent):
+    """The reason stays inside: people write names into it."""
+
+    amount: Amount
+
+
+class OrderRefunded(OrderEvent):
+    amount: Amount
+
+
+class OrderExpired(OrderEvent):
+    pass
+
+
+EVENTS: dict[str, type[OrderEvent]] = {
+    "order-placed": OrderPlaced,
+    "payment-received": PaymentReceived,
+    "payment-noticed": PaymentNoticed,
+    "surplus-set-aside": SurplusSetAside,
+    "surplus-returned": SurplusReturned,
+    "details-corrected": DetailsCorrected,
+    "email-corrected": EmailCorrected,
+    "start-wished": StartWished,
+    "order-held": OrderHeld,
+    "hold-released": HoldReleased,
+    "registration-started": RegistrationStarted,
+    "vignette-issued": VignetteIssued,
+    "registration-rejected": RegistrationRejected,
+    "refund-requested": RefundRequested,
+    "order-refunded": OrderRefunded,
+    "order-expired": OrderExpired,
+}
+
+TRIGGER_STREAM = "REGISTRATIONS"
+TRIGGER_SUBJECTS = "registrations.triggers.v1.>"
+
+
+class Trigger(BaseModel):
+    """An order is due. Harmless when late or repeated: the generation tells whether it still counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: UUID
+    generation: int
+    due_at: AwareDatetime
+    rule: Literal["lead", "grace", "at_once", "window", "notice"]
+    emitted_at: AwareDatetime
+
+
+def trigger_subject(country: str) -> str:
+    """Return where triggers for one country's authority are published."""
+    return f"registrations.triggers.v1.{country}"

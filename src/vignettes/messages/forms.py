@@ -1,0 +1,70 @@
+"""The small forms that messages are made of."""
+
+import unicodedata
+from typing import Annotated, Literal
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Message(BaseModel):
+    """Strict: an unknown or missing field is refused, and nothing is converted but what JSON lacks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _plain_line(text: str) -> str:
+    """Refuse controls and line breaks at the edge: some of these texts end in mail headers (CVE-2026-1299)."""
+    for character in text:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+            raise ValueError(f"holds the control character U+{ord(character):04X}")
+    return text
+
+
+def _mailbox(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+
+
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_line)]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_plain_line), AfterValidator(_mailbox)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+MinorUnits = Annotated[int, Field(ge=-(10**15), le=10**15)]
+
+
+class Amount(Message):
+    """Money in minor units."""
+
+    amount: MinorUnits
+    currency: Currency
+
+
+class VehicleForm(Message):
+    """A vehicle: country as ISO 3166 or distinguishing sign, plate as on the vehicle."""
+
+    country: Annotated[str, Field(min_length=1, max_length=3), AfterValidator(_plain_line)]
+    plate: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class ConsentForm(Message):
+    """What the customer expressly agreed to."""
+
+    kind: Literal["immediate_performance"]
+    text_version: Line
+    given_at: AwareDatetime
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+
+
+def wrong(field: str, message: str) -> PydanticCustomError:
+    """Return a refusal that belongs to no single value, but names the field to look at."""
+    return PydanticCustomError("wrong", "{message}", {"field": field, "message": message})
+
+
+def one_of(**choices: object) -> None:
+    """Refuse a message that gives none or several of the fields of which it needs one."""
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) != 1:
+        raise wrong(next(iter(choices)), f"needs one of {' or '.join(choices)}, and only one")

@@ -1,0 +1,58 @@
+"""Queries, by request/reply."""
+
+from typing import ClassVar, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from vignettes.messages.forms import Line, Message, one_of, wrong
+
+
+class Query(Message):
+    """What every query may carry."""
+
+    subject: ClassVar[str]
+
+    actor: Line | None = None
+
+
+class AskStatus(Query):
+    """Where an order stands. `min_position` waits up to 2 s until the view has it."""
+
+    subject = "orders.v1.status"
+
+    order_id: UUID | None = None
+    order_number: Line | None = None
+    min_position: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _names_one_order(self) -> Self:
+        one_of(order_id=self.order_id, order_number=self.order_number)
+        return self
+
+
+class AskHistory(Query):
+    """Every event of an order, and its state: now, at a time, or at a version."""
+
+    subject = "orders.v1.history"
+
+    order_id: UUID
+    until: AwareDatetime | None = None
+    version: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> Self:
+        if self.until is not None and self.version is not None:
+            raise wrong("version", "takes until or version, not both")
+        return self
+
+
+class AskEmails(Query):
+    """The mails of an order."""
+
+    subject = "orders.v1.emails"
+
+    order_id: UUID
+
+
+QUERIES: tuple[type[Query], ...] = (AskStatus, AskHistory, AskEmails)

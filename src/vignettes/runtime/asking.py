@@ -1,0 +1,85 @@
+"""Asking the running service from the command line, and showing what it says."""
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from nats.errors import Error as NatsError
+from rich.console import Group
+from rich.table import Table
+
+from vignettes.messages.queries import AskHistory, AskStatus
+from vignettes.runtime import bootstrap
+from vignettes.runtime.settings import ConfigurationError, Settings
+
+_TIMEOUT = 5.0
+
+
+async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send one request to the running service; without an address, to the one that runs here."""
+    url = settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
+    try:
+        client = await asyncio.wait_for(
+            bootstrap.connect(settings.model_copy(update={"nats_url": url}), asyncio.Event(), "vignettes"), _TIMEOUT
+        )
+    except (NatsError, OSError, TimeoutError):
+        raise ConfigurationError(
+            f"No service answers at {url}: start it with `vignettes run`, or set VIGNETTES_NATS_URL."
+        ) from None
+    try:
+        answer = await client.request(subject, json.dumps(body).encode(), timeout=_TIMEOUT)
+    except NatsError as error:
+        raise ConfigurationError(f"Nobody answers {subject} at {url} ({type(error).__name__}).") from None
+    finally:
+        await client.close()
+    reply: dict[str, Any] = json.loads(answer.data)
+    return reply
+
+
+def named(order: str) -> dict[str, str]:
+    """Return how a request names an order: by id, else by number."""
+    try:
+        return {"order_id": str(UUID(order))}
+    except ValueError:
+        return {"order_number": order}
+
+
+async def status(settings: Settings, order: str) -> dict[str, Any]:
+    """Ask where an order stands."""
+    return await ask(settings, AskStatus.subject, named(order))
+
+
+async def history(settings: Settings, order: str, until: datetime | None) -> dict[str, Any]:
+    """Ask for an order's history, by id or number."""
+    wanted = named(order)
+    if "order_number" in wanted:
+        found = await status(settings, order)
+        if not found["ok"]:
+            return found
+        wanted = {"order_id": found["order"]["order_id"]}
+    body = {**wanted, **({"until": until.astimezone().isoformat()} if until else {})}
+    return await ask(settings, AskHistory.subject, body)
+
+
+def status_table(reply: dict[str, Any]) -> Table:
+    """Show the row of one order, without what is not known yet."""
+    table = Table("Field", "Value", title=f"Order {reply['order']['order_number']}", caption=_as_of(reply))
+    for name, value in reply["order"].items():
+        if value is not None:
+            table.add_row(name, str(value))
+    return table
+
+
+def _as_of(reply: dict[str, Any]) -> str:
+    return f"as of position {reply['as_of_position']} of the log"
+
+
+def history_table(reply: dict[str, Any]) -> Group:
+    """Show the events of one order in order, and what they make of it."""
+    table = Table("Position", "Version", "Recorded", "Event", "Actor", "Data", title=f"Order {reply['order_id']}")
+    for event in reply["events"]:
+        told = json.dumps(event["data"], ensure_ascii=False)
+        table.add_row(str(event["position"]), str(event["version"]), event["recorded_at"], event["type"], event["actor"], told)
+    return Group(table, f"Status: {reply['state']['status']}")

@@ -1,0 +1,160 @@
+"""The commands of `vignettes`. Exit codes: 0 done, 1 refused, 2 misuse."""
+
+import asyncio
+import json
+import sys
+from datetime import datetime
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vignettes.runtime import logs
+from vignettes.runtime.settings import ConfigurationError, Settings, load_settings, origins, unknown_variables
+
+app = typer.Typer(
+    name="vignettes",
+    help="Order processing for motorway e-vignettes. Settings: `vignettes settings`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+log = structlog.get_logger(__name__)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+OrderArgument = Annotated[str, typer.Argument(help="An order number such as V6562305984, or an order_id.")]
+
+
+@app.command()
+def run() -> None:
+    """Run everything here: embedded PostgreSQL and NATS, every role, the sandbox. Ctrl-C stops it all."""
+    from vignettes.runtime import running  # noqa: PLC0415  # --help shall not load half the world
+
+    settings = _settings("run", sandbox=_unless_set("sandbox", default=True))
+    asyncio.run(running.run(settings, out))
+
+
+@app.command()
+def serve(
+    roles: Annotated[list[str], typer.Argument(help="ordering, projecting, deadlines, registration, ...")],
+) -> None:
+    """Run some roles in this process, against servers that run already (DATABASE_URL, NATS_URL)."""
+    from vignettes.runtime import running  # noqa: PLC0415
+
+    asyncio.run(running.serve(_settings(" ".join(roles)), roles))
+
+
+@app.command()
+def migrate(*, as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date; safe to repeat."""
+    from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
+    from vignettes.runtime.bootstrap import needed  # noqa: PLC0415
+
+    applied = apply(needed(_settings("migrate").database_url, "VIGNETTES_DATABASE_URL"))
+    if as_json:
+        out.print_json(data=[{"number": m.number, "name": m.name} for m in applied])
+    elif applied:
+        for migration in applied:
+            out.print(f"applied {migration.number:04} {migration.name}")
+    else:
+        out.print("The schema is up to date.")
+
+
+@app.command()
+def settings(*, as_json: AsJson = False) -> None:
+    """Print every setting with its origin; secrets are hidden."""
+    rows = origins(_settings("settings"))
+    if as_json:
+        out.print_json(data=[{"name": n, "value": v, "origin": o} for n, v, o in rows])
+        return
+    table = Table("Setting", "Value", "Origin")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def asyncapi() -> None:
+    """Print the AsyncAPI document of all subjects, events and triggers, as JSON."""
+    from vignettes.services.asyncapi import document  # noqa: PLC0415
+
+    sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
+    """Tell where an order stands, and why it is due when it is due."""
+    from vignettes.runtime import asking  # noqa: PLC0415
+
+    reply = asyncio.run(asking.status(_settings("status"), order))
+    _answered(reply)
+    if as_json:
+        out.print_json(data=reply)
+    else:
+        out.print(asking.status_table(reply))
+
+
+@app.command()
+def history(
+    order: OrderArgument,
+    *,
+    until: Annotated[datetime | None, typer.Option(help="Only what was recorded until then.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay an order: every event, who asked for it and when, and the state that follows."""
+    from vignettes.runtime import asking  # noqa: PLC0415
+
+    reply = asyncio.run(asking.history(_settings("history"), order, until))
+    _answered(reply)
+    if as_json:
+        out.print_json(data=reply)
+    else:
+        out.print(asking.history_table(reply))
+
+
+@app.command()
+def demo() -> None:
+    """Show one order of each kind, from placing to vignette, in a service of its own with the clock moved."""
+    from vignettes.sandbox import demo as shown  # noqa: PLC0415
+
+    raise typer.Exit(asyncio.run(shown.demo(out)))
+
+
+def _settings(role: str, **overrides: Any) -> Settings:
+    settings = load_settings(**overrides)
+    logs.configure(settings.log_format, settings.log_level, role)
+    for warning in unknown_variables():
+        log.warning("settings.unknown", warning=warning)
+    return settings
+
+
+def _unless_set(field: str, *, default: bool) -> bool | None:
+    """Return a default of one command that an explicit setting still overrides."""
+    return None if field in load_settings().model_fields_set else default
+
+
+def _answered(reply: dict[str, Any]) -> None:
+    if not reply["ok"]:
+        err.print(f"[red]{reply['error']['code']}[/]: {reply['error']['message']}")
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; what is refused is told in words, not as a stack trace."""
+    try:
+        app()
+    except _refusals() as error:
+        err.print(f"[red]vignettes:[/] {error}", highlight=False)
+        sys.exit(1)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
+
+    return (ConfigurationError, EmbeddedServerError, TimeoutError)
+
+

@@ -1,0 +1,56 @@
+"""What `vignettes run` and `vignettes serve` do, and what they show."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from vignettes.runtime import bootstrap
+from vignettes.runtime.instance import Instance, instance
+from vignettes.runtime.settings import Settings
+from vignettes.runtime.supervisor import stop_on_signals
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, out: Console) -> None:
+    """Run the whole service until Ctrl-C or TERM."""
+    began = time.monotonic()
+    with stop_on_signals() as stop:
+        out.print("Starting PostgreSQL, NATS and the roles …")
+        async with instance(settings) as running:
+            ready = asyncio.create_task(running.until_ready())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                ready.result()
+                out.print(_addresses(running, time.monotonic() - began))
+                await stopping
+            ready.cancel()
+            out.print("Stopping …")
+    out.print("Stopped.")
+
+
+def _addresses(running: Instance, seconds: float) -> Panel:
+    settings = running.settings
+    table = Table.grid(padding=(0, 2))
+    table.add_row("pages", settings.public_url)
+    table.add_row("health", f"http://127.0.0.1:{settings.http_port}/readyz")
+    table.add_row("documents", f"http://127.0.0.1:{settings.http_port}/docs")
+    table.add_row("NATS", settings.nats_url)
+    table.add_row("PostgreSQL", settings.database_url)
+    if settings.sandbox:
+        table.add_row("sandbox", "authority, inbox and clock answer on sandbox.v1.*")
+    return Panel(table, title=f"Vignettes is ready after {seconds:.1f} s", subtitle="Ctrl-C stops it", expand=False)
+
+
+async def serve(settings: Settings, roles: Sequence[str]) -> None:
+    """Run some roles until TERM or Ctrl-C."""
+    with stop_on_signals() as stop:
+        await bootstrap.serve(settings, roles, stop)
+
+

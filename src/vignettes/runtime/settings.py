@@ -1,0 +1,396 @@
+"""Everything that may differ between two installations, read once from the environment and `.env`.
+
+A wrong value never becomes a stack trace: it is answered with the name of the variable, what is wrong with
+it, and what it takes instead, because whoever reads that is usually in the middle of a deployment.
+"""
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from difflib import get_close_matches
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from stdnum import iban
+from stdnum.exceptions import ValidationError as InvalidNumber
+
+PREFIX: Final = "VIGNETTES_"
+EXAMPLE_IBAN: Final = "CZ6508000000192000145399"
+SPOKEN_BETWEEN_PROCESSES: Final = frozenset(
+    {"RESTARTS"}
+)  # set by the supervisor for its children, not by people
+MASTER_KEY_BYTES: Final = 32
+MAX_GRACE_SECONDS: Final = (
+    240  # five minutes after payment is the promise for same-day orders; the rest is ours
+)
+
+Origin = Literal["default", "environment", ".env", "command line"]
+
+
+class ConfigurationError(Exception):
+    """The settings can't be used; the text says which, why, and the way out."""
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _check_url(value: str, *schemes: str, host: bool = True) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in schemes:
+        raise ValueError("is not a URL that begins with " + " or ".join(f"{s}://" for s in schemes))
+    if host and not parts.hostname:
+        raise ValueError("names no host")
+    _ = parts.port  # raises ValueError itself for a port that is none
+    return value.rstrip("/")
+
+
+def _web(value: str) -> str:
+    return _check_url(value, "http", "https")
+
+
+def _postgres(value: str) -> str:
+    return _check_url(value, "postgresql", "postgres", host=False)
+
+
+def _smtp(value: str) -> str:
+    return _check_url(value, "smtp", "smtps")
+
+
+def _nats(value: str) -> str:
+    return ",".join(_check_url(one.strip(), "nats", "tls", "ws", "wss") for one in value.split(","))
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _mailbox(value: str) -> str:
+    if not value.isprintable() or "@" not in parseaddr(value)[1]:
+        raise ValueError("is not one mail address, such as Vignettes <orders@vignettes.example>")
+    return value
+
+
+def _account(value: str) -> str:
+    try:
+        return iban.validate(value)
+    except InvalidNumber:
+        raise ValueError("is not an IBAN with correct check digits") from None
+
+
+FilePath = Annotated[Path, AfterValidator(_absolute)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrAny = Annotated[int, Field(ge=0, le=65535)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+
+
+class Settings(BaseSettings):
+    """One installation. Each description completes the sentence "takes ..." in messages and help."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    environment: Literal["local", "production"] = Field("local", description="local or production")
+    sandbox: bool = Field(default=False, description="true (stand-ins for authority, mail, clock) or false")
+    clock: Literal["system", "movable"] = Field("system", description="system, or movable in the sandbox")
+    data_dir: FilePath = Field(
+        Path(".data"), validate_default=True, description="a directory we may write to"
+    )
+    master_key_file: FilePath = Field(
+        default_factory=lambda data: data.get("data_dir", Path(".data")) / "master.key",
+        description="a file of 64 hexadecimal digits that only its owner can read",
+    )
+
+    database_url: Annotated[str, AfterValidator(_postgres)] | None = Field(
+        None,
+        repr=False,
+        description="postgresql://user:password@host:port/name, or nothing for the embedded server",
+    )
+    nats_url: Annotated[str, AfterValidator(_nats)] | None = Field(
+        None,
+        repr=False,
+        description="nats://host:port (several with commas), or nothing for the embedded server",
+    )
+    nats_port: PortOrAny = Field(
+        4222, description="the port of the NATS server that we start, 1 to 65535, or 0 for any free one"
+    )
+    http_port: Port = Field(8000, description="the port of the web pages, 1 to 65535")
+    public_url: Annotated[str, AfterValidator(_web)] = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('http_port', 8000)}",
+        description="the http:// or https:// address under which drivers reach the web pages",
+    )
+    smtp_url: Annotated[str, AfterValidator(_smtp)] | None = Field(
+        None,
+        repr=False,
+        description="smtp://user:password@host:port or smtps://..., or nothing for the sandbox's inbox",
+    )
+    authority_url: Annotated[str, AfterValidator(_web)] | None = Field(
+        None,
+        repr=False,
+        description="the http(s):// address of the toll authority's interface, or nothing for the sandbox's",
+    )
+    sandbox_authority_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
+    sandbox_smtp_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
+
+    mail_from: Mailbox = Field(
+        "Vignettes <orders@vignettes.example>", description="the sender of our mails, one mail address"
+    )
+    support_email: Mailbox | None = Field(None, description="the mail address of support, or nothing")
+    support_whatsapp: str | None = Field(
+        None,
+        pattern=r"^\+[1-9][0-9 ]{5,20}$",
+        description="a telephone number such as +420 600 000 000, or nothing",
+    )
+    payee_name: str = Field(
+        "Vignettes Example",
+        min_length=1,
+        max_length=70,
+        description="the account's owner, at most 70 letters",
+    )
+    payee_iban: Annotated[str, AfterValidator(_account)] = Field(
+        EXAMPLE_IBAN, description="the IBAN of the account that drivers pay to"
+    )
+
+    lead_hours: int = Field(
+        12, gt=0, description="how many hours before its start a vignette is registered, over 0"
+    )
+    same_day_grace_seconds: int = Field(
+        60,
+        ge=0,
+        le=MAX_GRACE_SECONDS,
+        description=f"seconds to correct a same-day order, 0 to {MAX_GRACE_SECONDS}",
+    )
+    unpaid_expiry_days: int = Field(
+        14, gt=0, description="after how many days an unpaid order expires, over 0"
+    )
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto, json or console")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="debug, info, warning or error"
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        problems = [*self._sandbox_problems(), *self._production_problems()]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _sandbox_problems(self) -> list[str]:
+        if self.clock == "movable" and not self.sandbox:
+            way_out = "set VIGNETTES_SANDBOX=true as well, or VIGNETTES_CLOCK=system."
+            return [f"VIGNETTES_CLOCK=movable is for the sandbox only: {way_out}"]
+        return []
+
+    def _production_problems(self) -> list[str]:
+        """Refuse what stands in for the outside on a laptop: in earnest it would lose orders or money."""
+        if self.environment != "production":
+            return []
+        problems = []
+        if self.sandbox:
+            problems.append(
+                "VIGNETTES_SANDBOX=true is refused with VIGNETTES_ENVIRONMENT=production, because the "
+                "sandbox sells vignettes that no authority knows: remove one of the two."
+            )
+        given = {
+            "database_url",
+            "nats_url",
+            "smtp_url",
+            "authority_url",
+            "public_url",
+            "payee_name",
+            "payee_iban",
+        }
+        problems.extend(
+            f"{variable(name)} must be set with VIGNETTES_ENVIRONMENT=production: its default is for local "
+            f"runs. It takes {Settings.model_fields[name].description}."
+            for name in sorted(given - self.model_fields_set)
+        )
+        return problems
+
+
+def variable(field: str) -> str:
+    """Give the environment variable of a field of Settings."""
+    return PREFIX + field.upper()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; an override (from the command line) wins, and one of None means "not given".
+
+    Raises ConfigurationError with one line for each setting that can't be used.
+    """
+    _refuse_unsafe_library_mode()
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as refused:
+        raise ConfigurationError("\n".join(_in_words(error, given) for error in _real(refused))) from None
+
+
+def _real(refused: ValidationError) -> list[ErrorDetails]:
+    return [e for e in refused.errors(include_url=False) if e["type"] != "default_factory_not_called"]
+
+
+def _in_words(error: ErrorDetails, given: dict[str, Any]) -> str:
+    field = str(error["loc"][0]).lower().removeprefix(PREFIX.lower()) if error["loc"] else ""
+    reason = error["msg"].removeprefix("Value error, ")
+    if field not in Settings.model_fields:
+        return reason
+    reason = reason[0].lower() + reason[1:]
+    return (
+        f"{variable(field)}: {hide_secrets(str(error['input']))!r} ({_origin_of(field, given)}) is refused: "
+        f"{reason}. It takes {Settings.model_fields[field].description}."
+    )
+
+
+def _refuse_unsafe_library_mode() -> None:
+    """Guard the order of the log: this switch of the event library inserts without the append lock."""
+    value = os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS", "")
+    if value.strip().lower() in {"y", "yes", "t", "true", "on", "1"}:
+        raise ConfigurationError(
+            f"POSTGRES_ENABLE_DB_FUNCTIONS={value} is refused: events would be inserted without the append "
+            "lock, and a reader that follows the log could skip some for ever. Unset it."
+        )
+
+
+def _environment() -> dict[str, str]:
+    return {name.upper(): value for name, value in os.environ.items() if value}
+
+
+def _dotenv() -> dict[str, str]:
+    return {name.upper(): value for name, value in dotenv_values(".env").items() if value}
+
+
+def unknown_variables() -> list[str]:
+    """Warn of variables with our prefix that mean nothing: a misspelt setting would stay at its default."""
+    known = {variable(field) for field in (*Settings.model_fields, *SPOKEN_BETWEEN_PROCESSES)}
+    found = {name for name in (_environment() | _dotenv()) if name.startswith(PREFIX)}
+    return [_misspelt(name, known) for name in sorted(found - known)]
+
+
+def _misspelt(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {close[0]}?" if close else "see `vignettes settings` for those that exist."
+    return f"{name} is not a setting and has no effect: {hint}"
+
+
+def origins(settings: Settings, **overrides: Any) -> list[tuple[str, str, Origin]]:
+    """Show each setting as (variable, value without secrets, origin); overrides as given to load_settings."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return [
+        (variable(field), _shown(getattr(settings, field)), _origin_of(field, given))
+        for field in Settings.model_fields
+    ]
+
+
+def _origin_of(field: str, given: dict[str, Any]) -> Origin:
+    if field in given:
+        return "command line"
+    if variable(field) in _environment():
+        return "environment"
+    return ".env" if variable(field) in _dotenv() else "default"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else hide_secrets(str(value))
+
+
+def hide_secrets(text: str) -> str:
+    """Replace what lets somebody in: passwords and tokens inside (a comma list of) URLs."""
+    if "://" not in text:
+        return text
+    return ",".join(_hide_in_url(one) for one in text.split(","))
+
+
+def _hide_in_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(hidden)"
+    if "@" not in parts.netloc and not parts.query:
+        return url
+    login, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    login = f"{user}:***" if colon else "***" if login and parts.scheme in {"nats", "tls"} else login
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{host}", query=_hide_in_query(parts.query)))
+
+
+def _hide_in_query(query: str) -> str:
+    secret = ("pass", "token", "secret", "key")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    hidden = [(name, "***" if any(s in name.lower() for s in secret) else value) for name, value in pairs]
+    return urlencode(hidden, safe="*/:")
+
+
+def master_key(settings: Settings) -> bytes:
+    """Read the key that wraps every order's key; a local installation without one is given one.
+
+    In production a missing key is refused: a new one would make every person's data unreadable at once.
+    """
+    path = settings.master_key_file
+    if not path.exists():
+        if settings.environment == "production":
+            raise ConfigurationError(
+                f"{variable('master_key_file')}: {path} does not exist. Put the installation's key there (64 "
+                "hexadecimal digits, mode 0600); only a first installation may make a new one: "
+                f"(umask 077; openssl rand -hex {MASTER_KEY_BYTES} > {path})"
+            )
+        _create_key(path)
+    return _read_key(path)
+
+
+def _create_key(path: Path) -> None:
+    """Make the key appear whole or not at all, however many roles start at this moment.
+
+    The first link wins; everybody reads what the first one wrote.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(MASTER_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        with path.open() as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(4096)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{variable('master_key_file')}: {path} can't be read: {error.strerror}. "
+            "It must belong to the user that runs this service, with mode 0600."
+        ) from None
+    if mode & 0o077:
+        raise ConfigurationError(
+            f"{variable('master_key_file')}: {path} is open to others (mode {mode:04o}). "
+            f"Run: chmod 600 {path}"
+        )
+    return _key_from(text, path)
+
+
+def _key_from(text: str, path: Path) -> bytes:
+    with suppress(ValueError):
+        key = bytes.fromhex(text.strip())
+        if len(key) == MASTER_KEY_BYTES:
+            return key
+    raise ConfigurationError(
+        f"{variable('master_key_file')}: {path} does not hold a key of {MASTER_KEY_BYTES} bytes as 64 "
+        "hexadecimal digits. Restore it from its backup: without it nobody's data can be read."
+    )

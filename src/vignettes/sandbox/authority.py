@@ -1,0 +1,291 @@
+"""A stand-in for the toll authorities: real HTTP, a register that survives restarts, and faults on demand.
+
+Like the real ones it is not idempotent: whoever submits twice holds two vignettes, and the register shows it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+Now = Callable[[], Awaitable[datetime]]
+"""The sandbox's clock, which a test may move."""
+
+SCHEMA = """
+    create table if not exists registrations (
+        id integer primary key autoincrement,
+        reference text not null,
+        country text not null,
+        plate text not null,
+        product text not null,
+        valid_from text not null,
+        valid_until text not null,
+        number text,
+        authority_reference text,
+        registered_at text not null
+    );
+    create index if not exists registrations_by_reference on registrations (reference);
+    create index if not exists registrations_by_plate on registrations (country, plate);
+    create table if not exists requests (
+        reference text primary key,
+        last_country text not null,
+        received integer not null
+    );
+"""
+
+INSERT = """
+    insert into registrations (reference, country, plate, product, valid_from, valid_until, registered_at)
+    values (:reference, :country, :plate, :product, :valid_from, :valid_until, :registered_at)
+"""
+
+FIND = """
+    select reference, authority_reference, country, plate, product, valid_from, valid_until, number,
+           registered_at
+    from registrations
+    where (:reference is null or reference = :reference)
+      and (:country is null or country = :country)
+      and (:plate is null or plate = :plate)
+      and (:valid_from is null or valid_from = :valid_from)
+    order by id
+"""
+
+LIST = """
+    select reference as order_id, authority_reference as reference, country, plate, valid_from, valid_until,
+           number, registered_at, received as requests
+    from registrations join requests using (reference)
+    order by id
+"""
+
+COUNT = """
+    insert into requests values (:reference, :country, 1)
+    on conflict (reference) do update set received = received + 1, last_country = :country
+"""
+
+
+class Submission(BaseModel):
+    """What a reseller sends to have one vehicle registered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reference: str = Field(min_length=1, max_length=100)
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    plate: str = Field(min_length=1, max_length=30)
+    product: str = Field(min_length=1, max_length=30)
+    valid_from: str = Field(min_length=1, max_length=40)
+    valid_until: str = Field(min_length=1, max_length=40)
+
+
+class AuthorityRegister:
+    """The registrations and the count of requests in one SQLite file, durable when a call returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = normal")  # in WAL mode this outlives a killed process
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; what was registered stays."""
+        self._db.close()
+
+    def count_request(self, reference: str, country: str) -> None:
+        """Note that a submission for this reference came in, whatever becomes of it."""
+        self._db.execute(COUNT, {"reference": reference, "country": country})
+
+    def requests(self, reference: str) -> int:
+        """Return how many submissions of this reference came in, the failed ones included."""
+        row = self._db.execute("select received from requests where reference = ?", (reference,)).fetchone()
+        return int(row["received"]) if row else 0
+
+    def country_of(self, reference: str) -> str | None:
+        """Return the country that this reference was last submitted for."""
+        row = self._db.execute(
+            "select last_country from requests where reference = ?", (reference,)
+        ).fetchone()
+        return str(row["last_country"]) if row else None
+
+    def register(self, submission: Submission, registered_at: datetime) -> dict[str, str]:
+        """Register once more, even where this reference is registered already; return the registration."""
+        values = submission.model_dump() | {"registered_at": registered_at.isoformat()}
+        with self._transaction():
+            key = self._db.execute(INSERT, values).lastrowid or 0
+            given = {
+                "number": f"{submission.country}{1_000_000_000 + key}",
+                "authority_reference": f"{submission.country}-{registered_at.year}-{key:06d}",
+            }
+            self._db.execute(
+                "update registrations set number = ?, authority_reference = ? where id = ?",
+                (*given.values(), key),
+            )
+        return values | given
+
+    def find(
+        self,
+        *,
+        reference: str | None = None,
+        country: str | None = None,
+        plate: str | None = None,
+        valid_from: str | None = None,
+    ) -> list[dict[str, str]]:
+        """Return the registrations that agree with everything given, oldest first."""
+        wanted = {"reference": reference, "country": country, "plate": plate, "valid_from": valid_from}
+        return [dict(row) for row in self._db.execute(FIND, wanted)]
+
+    def registrations(self) -> list[dict[str, Any]]:
+        """Return the whole register as `sandbox.v1.authority` shows it; `order_id`: the reference we sent."""
+        return [dict(row) for row in self._db.execute(LIST)]
+
+    def _transaction(self) -> sqlite3.Connection:
+        self._db.execute("begin immediate")
+        return self._db
+
+
+class Mode(StrEnum):
+    """How the authority behaves towards submissions."""
+
+    OK = "ok"
+    DOWN = "down"
+    SLOW = "slow"
+    REJECT = "reject"
+    TIMEOUT_AFTER_SUCCESS = "timeout_after_success"
+    TIMEOUT_BEFORE = "timeout_before"
+
+
+@dataclass(slots=True)
+class _Fault:
+    mode: Mode
+    times: int | None
+
+
+class Faults:
+    """The modes in force, for a country or for all; a country's own comes first. In memory only."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str | None, _Fault] = {}
+
+    def set(self, country: str | None, mode: str, times: int | None) -> None:
+        """Behave so for the next `times` submissions, or until changed; for all, it replaces every mode."""
+        if times is not None and times < 1:
+            raise ValueError("times must be 1 or more.")
+        fault = _Fault(Mode(mode), times)
+        if country is None:
+            self._faults.clear()
+        self._faults[country] = fault
+
+    def mode(self, country: str | None) -> Mode:
+        """Return the mode in force without using it up."""
+        fault = self._faults.get(self._key(country))
+        return fault.mode if fault else Mode.OK
+
+    def take(self, country: str) -> Mode:
+        """Return the mode for one submission, and use it up once."""
+        key = self._key(country)
+        fault = self._faults.get(key)
+        if fault is None:
+            return Mode.OK
+        if fault.times is not None:
+            fault.times -= 1
+            if not fault.times:
+                del self._faults[key]
+        return fault.mode
+
+    def _key(self, country: str | None) -> str | None:
+        return country if country in self._faults else None
+
+
+class Authority:
+    """The authority as others see it: `app` to be served, and the levers of whoever runs the sandbox."""
+
+    def __init__(
+        self, register: AuthorityRegister, *, now: Now, slow_seconds: float = 2.0, hold_seconds: float = 30.0
+    ) -> None:
+        self.register = register
+        self.app = _application(self)
+        self._faults = Faults()
+        self._now = now
+        self._slow_seconds = slow_seconds
+        self._hold_seconds = hold_seconds
+
+    def set_mode(self, country: str | None, mode: str, times: int | None = None) -> None:
+        """Change the behaviour for a country or, with None, for all. An unknown mode is a ValueError."""
+        self._faults.set(country, mode, times)
+
+    def registrations(self) -> list[dict[str, Any]]:
+        """Return the whole register, as `sandbox.v1.authority` answers it."""
+        return self.register.registrations()
+
+    async def submit(self, submission: Submission, request: Request) -> JSONResponse:
+        """Answer one POST by the mode in force."""
+        self.register.count_request(submission.reference, submission.country)
+        mode = self._faults.take(submission.country)
+        if mode is Mode.DOWN:
+            return _refusal(503, "unavailable")
+        if mode is Mode.REJECT:
+            return _refusal(422, "plate_not_accepted")
+        if mode is Mode.TIMEOUT_BEFORE:
+            return await self._silence(request)
+        registration = self.register.register(submission, await self._now())
+        if mode is Mode.TIMEOUT_AFTER_SUCCESS:
+            return await self._silence(request)
+        if mode is Mode.SLOW:
+            await asyncio.sleep(self._slow_seconds)
+        return JSONResponse(registration, status_code=201)
+
+    def look_up(self, wanted: dict[str, str | None]) -> JSONResponse:
+        """Answer one GET; only `down` touches it, for an authority that is down answers nothing."""
+        if not any(wanted.values()):
+            return _refusal(422, "invalid_request")
+        country = wanted["country"] or self.register.country_of(wanted["reference"] or "")
+        if self._faults.mode(country) is Mode.DOWN:
+            return _refusal(503, "unavailable")
+        return JSONResponse({"registrations": self.register.find(**wanted)})
+
+    async def _silence(self, request: Request) -> JSONResponse:
+        """Answer nothing until the client gives up (it then never sees this response) or a proxy would."""
+        try:
+            async with asyncio.timeout(self._hold_seconds):
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            pass
+        return _refusal(504, "unavailable")
+
+
+def _application(authority: Authority) -> FastAPI:
+    app = FastAPI(title="Sandbox toll authority", openapi_url=None)
+
+    @app.post("/registrations")
+    async def submit(submission: Submission, request: Request) -> JSONResponse:
+        return await authority.submit(submission, request)
+
+    @app.get("/registrations")
+    async def look_up(
+        reference: str | None = None,
+        country: str | None = None,
+        plate: str | None = None,
+        valid_from: str | None = None,
+    ) -> JSONResponse:
+        return authority.look_up(
+            {"reference": reference, "country": country, "plate": plate, "valid_from": valid_from}
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_request: Request, _error: Exception) -> JSONResponse:
+        return _refusal(422, "invalid_request")
+
+    return app
+
+
+def _refusal(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"reason": reason}, status_code=status)

@@ -1,0 +1,93 @@
+"""The sandbox's remote control over NATS: move the clock, set the authority's faults, read the inbox."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+
+from vignettes.messages.forms import Message, wrong
+from vignettes.sandbox.authority import Authority, Mode
+from vignettes.sandbox.clock import MovableClock
+from vignettes.sandbox.inbox import Inbox
+from vignettes.services.edge import Endpoints
+
+QUEUE = "sandbox"
+
+
+class MoveClock(Message):
+    """Read the clock, set it, or advance it; never backwards."""
+
+    now: AwareDatetime | None = None
+    advance_seconds: Annotated[float, Field(ge=0, le=10 * 366 * 86400)] | None = None
+
+    @model_validator(mode="after")
+    def _moves_once(self) -> Self:
+        if self.now is not None and self.advance_seconds is not None:
+            raise wrong("advance_seconds", "takes now or advance_seconds, not both")
+        return self
+
+
+class Now(BaseModel):
+    now: AwareDatetime
+
+
+class AskAuthority(Message):
+    """Read the authority's register, or set how it behaves for its next `times` calls."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    mode: str | None = None
+    times: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _names_a_mode(self) -> Self:
+        if self.mode is not None and self.mode not in set(Mode):
+            raise wrong("mode", f"is not one of {', '.join(Mode)}")
+        if self.mode is None and (self.country or self.times):
+            raise wrong("mode", "is needed with country or times")
+        return self
+
+
+class Register(BaseModel):
+    registrations: list[dict[str, Any]]
+
+
+class AskInbox(Message):
+    """Read the mails that arrived, in order."""
+
+    to: str | None = None
+    order_number: str | None = None
+
+
+class Arrived(BaseModel):
+    messages: list[dict[str, Any]]
+
+
+class Control:
+    """Answers the three subjects of the sandbox."""
+
+    def __init__(self, clock: MovableClock, authority: Authority, inbox: Inbox) -> None:
+        self._clock = clock
+        self._authority = authority
+        self._inbox = inbox
+
+    def register(self, endpoints: Endpoints) -> None:
+        """Answer the subjects of the sandbox."""
+        endpoints.answer("sandbox.v1.clock", QUEUE, MoveClock, Now, self._move)
+        endpoints.answer("sandbox.v1.authority", QUEUE, AskAuthority, Register, self._ask_authority)
+        endpoints.answer("sandbox.v1.inbox", QUEUE, AskInbox, Arrived, self._ask_inbox)
+
+    async def _move(self, request: MoveClock, _: UUID | None) -> Now:
+        if request.now is not None:
+            return Now(now=await self._clock.move(to=request.now))
+        if request.advance_seconds is not None:
+            return Now(now=await self._clock.move(by=timedelta(seconds=request.advance_seconds)))
+        return Now(now=await self._clock.now())
+
+    async def _ask_authority(self, request: AskAuthority, _: UUID | None) -> Register:
+        if request.mode is not None:
+            self._authority.set_mode(request.country, request.mode, request.times)
+        return Register(registrations=self._authority.registrations())
+
+    async def _ask_inbox(self, request: AskInbox, _: UUID | None) -> Arrived:
+        return Arrived(messages=self._inbox.messages(request.to, request.order_number))

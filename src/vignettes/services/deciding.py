@@ -1,0 +1,223 @@
+"""Messages to decisions: what each command means to an order, and what is answered for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from vignettes.domain import errors, references, vehicle
+from vignettes.domain.catalogue import product
+from vignettes.domain.details import Consent, Details, Payment, Vignette
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.vehicle import Vehicle
+from vignettes.eventstore.orders import order_id_of
+from vignettes.messages import commands
+from vignettes.messages.forms import Amount, ConsentForm
+
+Decide = Callable[[Order | None, datetime], Order]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How to decide a command on its order, and what to remember as its answer beside the common part."""
+
+    order_id: UUID | None
+    decide: Decide
+    extra: Callable[[Order], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """Whom the customer pays."""
+
+    name: str
+    iban: str
+
+
+class Deciding:
+    """Knows for each command its order, its decision and its answer. Pure: numbers and times come in."""
+
+    def __init__(self, terms: Terms, payee: Payee, next_number: Callable[[], str]) -> None:
+        self._terms = terms
+        self._payee = payee
+        self._next_number = next_number
+
+    def decision(self, command: commands.Command) -> Decision:
+        """Return what `command` means. Raises InvalidValue for values that no order could take."""
+        match command:
+            case commands.Place():
+                return self._place(command)
+            case commands.ReceivePayment():
+                return self._receive_payment(command)
+            case commands.CorrectDetails():
+                return self._correct_details(command)
+            case commands.CorrectEmail():
+                return _on(command.order_id, lambda order, at: order.correct_email(command.email, at), _link)
+            case commands.StartRegistration():
+                consent = _consent(command.consent)
+                return _on(command.order_id, lambda order, at: order.start_at_once(consent, at))
+            case commands.RequestRefund():
+                return self._request_refund(command)
+            case _:
+                return self._internal(command)
+
+    def _internal(self, command: commands.Command) -> Decision:
+        match command:
+            case commands.StartDueRegistration(order_id=order_id, generation=generation):
+                return _on(order_id, lambda order, at: order.start_when_due(generation, self._terms, at))
+            case commands.RecordIssue(order_id=order_id):
+                vignette = Vignette(command.number, command.reference, command.valid_from, command.valid_until)
+                return _on(order_id, lambda order, at: order.record_issue(vignette, at))
+            case commands.RecordRejection(order_id=order_id, reason=reason):
+                return _on(order_id, lambda order, at: order.record_rejection(reason, at))
+            case commands.ExpireOrder(order_id=order_id):
+                return _on(order_id, lambda order, at: order.expire(self._terms, at))
+            case commands.ConfirmRefund(order_id=order_id):
+                amount = _money(command.amount)
+                return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
+            case _:
+                raise NotImplementedError(type(command).__name__)
+
+    def _place(self, command: commands.Place) -> Decision:
+        bought = product(command.product)
+        details = Details(
+            bought.code,
+            Vehicle.of(command.vehicle.country, command.vehicle.plate),
+            Start.parse(command.valid_from, bought),
+        )
+        number = self._next_number()
+        order_id = order_id_of(number)
+
+        def decide(order: Order | None, at: datetime) -> Order:
+            if order is not None:
+                raise errors.Conflict
+            return Order.place(
+                order_id,
+                number=number,
+                details=details,
+                email=command.email,
+                language=command.language,
+                consents=[_given(consent) for consent in command.consents],
+                at=at,
+            )
+
+        return Decision(order_id, decide, self._placed)
+
+    def _placed(self, order: Order) -> dict[str, Any]:
+        return {
+            "price": {
+                "official": _form(order.price.official),
+                "fee": _form(order.price.fee),
+                "total": _form(order.price.total),
+            },
+            "payment": self._payment_forms(order),
+            "warnings": list(vehicle.warnings(order.details.vehicle)),
+            **_link(order),
+        }
+
+    def _payment_forms(self, order: Order) -> dict[str, Any]:
+        number, total = order.number, order.price.total
+        forms = {
+            "variable_symbol": references.variable_symbol(number),
+            "creditor_reference": references.creditor_reference(number),
+        }
+        if total.currency == "CZK":
+            forms["spayd"] = references.spayd(self._payee.iban, total, number, number)
+        elif total.currency == "EUR":
+            forms["epc"] = references.epc(self._payee.name, self._payee.iban, total, number)
+        return forms
+
+    def _receive_payment(self, command: commands.ReceivePayment) -> Decision:
+        amount = _money(command.amount)
+
+        def decide(order: Order, at: datetime) -> None:
+            arrived = min(command.received_at, at)  # a payer's clock that is ahead brings nothing forward
+            order.receive_payment(
+                Payment(command.payment_id, amount, command.method, arrived, command.booked), at
+            )
+
+        order_id = command.order_id or _order_of(command.order_number or "")
+        return _on(
+            order_id, decide, lambda order: {**self._due(order), "outstanding": _form(order.outstanding)}
+        )
+
+    def _correct_details(self, command: commands.CorrectDetails) -> Decision:
+        def decide(order: Order, at: datetime) -> None:
+            order.correct_details(_changed(order.details, command.changes), at)
+
+        def extra(order: Order) -> dict[str, Any]:
+            return {**self._due(order), "warnings": list(vehicle.warnings(order.details.vehicle))}
+
+        return _on(command.order_id, decide, extra)
+
+    def _request_refund(self, command: commands.RequestRefund) -> Decision:
+        reason = command.reason or "customer"
+
+        def extra(order: Order) -> dict[str, Any]:
+            return {"refund": _form(order.refund or order.credited)}
+
+        return _on(command.order_id, lambda order, at: order.request_refund(reason, at), extra)
+
+    def _due(self, order: Order) -> dict[str, Any]:
+        deadline = order.deadline(self._terms)
+        return {"due": deadline.due_at.isoformat() if deadline else None}
+
+
+def _on(
+    order_id: UUID,
+    act: Callable[[Order, datetime], None],
+    extra: Callable[[Order], dict[str, Any]] = lambda _: {},
+) -> Decision:
+    """Return a decision on an order that must exist."""
+
+    def decide(order: Order | None, at: datetime) -> Order:
+        if order is None:
+            raise errors.OrderNotFound(field="order_id")
+        act(order, at)
+        return order
+
+    return Decision(order_id, decide, extra)
+
+
+def _changed(details: Details, changes: commands.DetailsChange) -> Details:
+    """Return the details with the changes; a vehicle or start that was not mentioned stays as it was."""
+    bought = product(changes.product) if changes.product else details.bought
+    vehicle_now, start = details.vehicle, details.start
+    if changes.plate or changes.vehicle_country:
+        vehicle_now = Vehicle.of(
+            changes.vehicle_country or vehicle_now.country, changes.plate or vehicle_now.plate
+        )
+    if changes.valid_from:
+        start = Start.parse(changes.valid_from, bought)
+    return replace(details, product=bought.code, vehicle=vehicle_now, start=start)
+
+
+def _order_of(text: str) -> UUID:
+    number = references.parse_number(text)
+    if number is None:
+        raise errors.InvalidValue("Its check digits are wrong.", field="order_number")
+    return order_id_of(number)
+
+
+def _link(order: Order) -> dict[str, Any]:
+    """Remember the link's generation, never the link: it is a key to personal data."""
+    return {"link_generation": order.link_generation}
+
+
+def _consent(form: ConsentForm | None) -> Consent | None:
+    return _given(form) if form else None
+
+
+def _given(form: ConsentForm) -> Consent:
+    return Consent(form.kind, form.text_version, form.given_at, form.language)
+
+
+def _money(form: Amount) -> Money:
+    return Money(form.amount, form.currency)
+
+
+def _form(money: Money) -> dict[str, Any]:
+    return {"amount": money.amount, "currency": money.currency}

@@ -1,0 +1,143 @@
+"""The edge to NATS: strict reading, answers for whatever comes, one context per message in every log line."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+from faststream import ExceptionMiddleware
+from faststream.nats import NatsBroker, NatsMessage
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from vignettes.domain.errors import DomainError, Unavailable
+from vignettes.messages.forms import Message
+from vignettes.messages.replies import Problem, Refused
+
+log = structlog.get_logger(__name__)
+
+#: How many requests of one subject are worked on at a time in one process.
+CONCURRENCY = 32
+
+
+@dataclass(slots=True)
+class EndpointStats:
+    """What micro discovery tells about one subject ($SRV.STATS)."""
+
+    name: str
+    subject: str
+    queue_group: str
+    num_requests: int = 0
+    num_errors: int = 0
+    processing_time: int = 0
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """The subjects that one process answers; filled by `answer`, read by discovery and the AsyncAPI document."""
+
+    broker: NatsBroker
+    stats: list[EndpointStats] = field(default_factory=list)
+
+    def answer(
+        self,
+        subject: str,
+        queue: str,
+        message: type[Message],
+        reply: type[BaseModel],
+        handle: "Handle",
+    ) -> None:
+        """Answer requests of one form on one subject; whatever can't be read is answered with the reason."""
+        stats = EndpointStats(subject.rpartition(".")[2], subject, queue)
+        self.stats.append(stats)
+
+        async def endpoint(request: Any, raw: NatsMessage) -> Any:
+            return await _measured(stats, handle, request, _uuid(raw.correlation_id))
+
+        # FastStream reads these to write the AsyncAPI document; the body itself was read by the decoder.
+        endpoint.__name__ = stats.name
+        endpoint.__doc__ = message.__doc__
+        endpoint.__annotations__ |= {"request": message, "return": reply | Refused}
+        subscriber = self.broker.subscriber(
+            subject, queue=queue, decoder=_strictly(message), max_workers=CONCURRENCY, title=subject
+        )
+        subscriber(endpoint)
+
+
+Handle = Callable[[Any, UUID | None], Awaitable[BaseModel]]
+
+
+def refusing() -> ExceptionMiddleware:
+    """Answer what the decoder refused. FastStream would leave the asker without any reply."""
+    middleware = ExceptionMiddleware()
+
+    async def answer(error: ValidationError, raw: NatsMessage) -> Refused:
+        problem = _problem(error.errors(include_url=False, include_input=False)[0])
+        log.info("request.refused", code=problem.code, field=problem.field)
+        return Refused(command_id=_command_id(raw.body), error=problem)
+
+    middleware.add_handler(ValidationError, publish=True)(answer)
+    return middleware
+
+
+def _strictly(message: type[Message]) -> Callable[[NatsMessage], Awaitable[Message]]:
+    async def decode(raw: NatsMessage) -> Message:
+        clear_contextvars()
+        return message.model_validate_json(raw.body)
+
+    return decode
+
+
+async def _measured(stats: EndpointStats, handle: Handle, request: Message, correlation: UUID | None) -> BaseModel:
+    stats.num_requests += 1
+    began = time.perf_counter_ns()
+    bind_contextvars(**_ids(request))
+    try:
+        return await handle(request, correlation)
+    except DomainError as refusal:
+        return refused(refusal, getattr(request, "command_id", None))
+    except Exception as error:
+        # The asker must hear something; whoever watches the log must hear why.
+        stats.num_errors += 1
+        stats.last_error = type(error).__name__
+        log.exception("request.failed", request=stats.subject)
+        return refused(Unavailable(), getattr(request, "command_id", None))
+    finally:
+        stats.processing_time += time.perf_counter_ns() - began
+
+
+def refused(refusal: DomainError, command_id: UUID | None) -> Refused:
+    """Return a refusal as it is answered."""
+    problem = Problem(code=refusal.code, message=str(refusal), field=refusal.field)
+    return Refused(command_id=command_id, error=problem)
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    named = error.get("ctx", {}).get("field")
+    path = ".".join(str(part) for part in error["loc"])
+    return Problem(code="invalid_request", message=error["msg"], field=named or path or "body")
+
+
+def _ids(request: Message) -> dict[str, str]:
+    named = {"command": getattr(request, "command_id", None), "order": getattr(request, "order_id", None)}
+    return {key: str(value) for key, value in named.items() if value is not None}
+
+
+def _command_id(body: bytes) -> UUID | None:
+    """Return the command's id from a body that is wrong elsewhere, so that the asker can tell which it was."""
+    try:
+        return UUID(json.loads(body)["command_id"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""What is derived from the service's master key: order links, and hashes of what people wrote."""
+
+import base64
+import hashlib
+import hmac
+from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class Links:
+    """Management links: 256-bit tokens that only the key's holder can make, so that none needs to be stored.
+
+    A renewed link is the next generation; the log keeps the generation, never the token.
+    """
+
+    def __init__(self, public_url: str, master_key: bytes) -> None:
+        self._base = public_url.rstrip("/")
+        self._key = _derived(master_key, b"management links")
+
+    def token(self, order_id: UUID, generation: int) -> str:
+        """Return the token of one generation of an order's link."""
+        digest = hmac.digest(self._key, order_id.bytes + generation.to_bytes(4, "big"), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def manage(self, order_id: UUID, generation: int) -> str:
+        """Return the address of the order page."""
+        return f"{self._base}/o/{self.token(order_id, generation)}"
+
+    def start(self, order_id: UUID, generation: int) -> str:
+        """Return the address of the page whose button starts the registration at once."""
+        return f"{self.manage(order_id, generation)}/start"
+
+
+class BodyHash:
+    """Tells whether two commands have the same body, without keeping anything a reader could guess from."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._key = _derived(master_key, b"command bodies")
+
+    def of(self, canonical: bytes) -> bytes:
+        """Return the keyed SHA-256 of a canonical body."""
+        return hmac.new(self._key, canonical, hashlib.sha256).digest()
+
+
+def _derived(master_key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vignettes " + purpose).derive(master_key)

@@ -1,0 +1,120 @@
+"""The mailer: sends what the emails view calls for, and remembers apart from the view what has left."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+import structlog
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import dict_row
+
+from vignettes.services.waking import VIEW_CHANNEL, Worker
+from vignettes.services.writing import Writing
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+_TIMEOUT = 10.0
+_FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
+
+_NEXT = """
+SELECT e.*, coalesce(m.attempts, 0) AS attempts FROM view.emails e LEFT JOIN effect.mails m USING (message_id)
+WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
+ORDER BY e.position, e.kind LIMIT 1 FOR UPDATE OF e SKIP LOCKED
+"""
+_ANY = """
+SELECT 1 FROM view.emails e LEFT JOIN effect.mails m USING (message_id)
+WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true) LIMIT 1
+"""
+_SENT = """
+INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at)
+VALUES (%(message_id)s, %(order_id)s, %(subject)s, 1, clock.now())
+ON CONFLICT (message_id) DO UPDATE
+SET attempts = effect.mails.attempts + 1, sent_at = excluded.sent_at, retry_at = NULL, last_error = NULL
+"""
+_FAILED = """
+INSERT INTO effect.mails (message_id, order_id, subject, attempts, retry_at, last_error)
+VALUES (%(message_id)s, %(order_id)s, %(subject)s, 1, clock_timestamp() + %(retry)s * interval '1 s', %(error)s)
+ON CONFLICT (message_id) DO UPDATE
+SET attempts = effect.mails.attempts + 1, retry_at = excluded.retry_at, last_error = excluded.last_error
+"""
+
+
+class Mailing:
+    """Sends one mail at a time; its row is locked until the server has taken it and that is on record.
+
+    A crash between the server's yes and our record sends it again under the same Message-ID (I7).
+    """
+
+    name = "mailing"
+
+    def __init__(self, conninfo: str, smtp_url: str, writing: Writing) -> None:
+        self._smtp_url = smtp_url
+        self._writing = writing
+        self._worker = Worker(self.name, conninfo, (VIEW_CHANNEL,), self._work)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        await self._worker.run()
+
+    async def _work(self, connection: AsyncConnection) -> float:
+        """Send until nothing waits, over one connection to the mail server."""
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            if not await (await cursor.execute(_ANY)).fetchone():
+                return POLL_SECONDS
+            async with self._server() as server:
+                while await self._send_next(connection, cursor, server):
+                    pass
+        return POLL_SECONDS
+
+    async def _send_next(
+        self, connection: AsyncConnection, cursor: AsyncCursor[dict[str, Any]], server: aiosmtplib.SMTP
+    ) -> bool:
+        async with connection.transaction():
+            row = await (await cursor.execute(_NEXT)).fetchone()
+            if row is None:
+                return False
+            message = self._writing.message(row)
+            record = {"message_id": row["message_id"], "order_id": row["order_id"], "subject": message["Subject"]}
+            try:
+                if not server.is_connected:
+                    await server.connect()
+                await server.send_message(message)
+            except (aiosmtplib.SMTPException, OSError) as error:
+                failure = {"retry": _pause(row["attempts"]), "error": _told(error)}
+                await cursor.execute(_FAILED, {**record, **failure})
+                log.warning("mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"])
+            else:
+                await cursor.execute(_SENT, record)
+                log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
+        return True
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Give a connection to the mail server; it is opened by the first mail, so that a failure is that mail's."""
+        url = urlsplit(self._smtp_url)
+        server = aiosmtplib.SMTP(
+            hostname=url.hostname or "127.0.0.1",
+            port=url.port,
+            username=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+            use_tls=url.scheme == "smtps",
+            timeout=_TIMEOUT,
+        )
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong without the server's own words: they like to quote the address."""
+    code = getattr(error, "code", None)
+    return f"{type(error).__name__} {code}" if code else type(error).__name__
+
+
+def _pause(attempts: int) -> float:
+    return min(_FIRST_RETRY * 2.0 ** min(attempts, 20), _LONGEST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter

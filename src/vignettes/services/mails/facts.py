@@ -1,0 +1,50 @@
+from dataclasses import dataclass
+from datetime import datetime
+
+from vignettes.domain.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailFacts:
+    """All that a mail may tell. Instants are aware; `zone` (IANA) is the authority's, shown with each.
+
+    `starts_at` and `ends_at` both belong to the cover. `due_at` is when registration starts: until then the
+    details can be corrected. `outstanding` is the exact rest to pay, `refund` what goes back. `same_day` says
+    that cover begins at registration (domain.md, case 9). `reason` is a code of hold, rejection or refund,
+    or a sentence to be quoted. `answer_by` is until when we wait for the driver. `manage_url` and `start_url`
+    are secrets of the current address; the old address (`old_email`) never sees them. `support_whatsapp` is
+    a telephone number.
+    """
+
+    order_number: str
+    order_id: str
+    ordered_at: datetime
+    email: str
+    product: str
+    country: str
+    vehicle_country: str
+    plate: str
+    valid_from: str
+    starts_at: datetime
+    ends_at: datetime
+    zone: str
+    price_official: Money
+    price_fee: Money
+    price_total: Money
+    variable_symbol: str
+    creditor_reference: str
+    payee_name: str
+    payee_iban: str
+    manage_url: str
+    start_url: str | None = None
+    same_day: bool = False
+    due_at: datetime | None = None
+    answer_by: datetime | None = None
+    outstanding: Money | None = None
+    paid: Money | None = None
+    refund: Money | None = None
+    vignette_number: str | None = None
+    reason: str | None = None
+    old_email: str | None = None
+    support_email: str | None = None
+    support_whatsapp: str | None = None

@@ -1,0 +1,133 @@
+"""What is asked about orders: the status view, the history, the mails."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+from pydantic import TypeAdapter
+
+from vignettes.domain import references
+from vignettes.domain.order import Order
+from vignettes.eventstore.codec import Recorded
+from vignettes.eventstore.orders import Orders, order_id_of
+from vignettes.messages import replies
+from vignettes.services.writing import Writing
+
+#: How long a query waits for the view to know `min_position`.
+PATIENCE_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.01
+
+_STATUS = """
+SELECT o.*, p.position AS as_of_position
+FROM view.positions p LEFT JOIN view.order_status o ON o.order_id = %s WHERE p.view = 'order_status'
+"""
+_POSITION = "SELECT position FROM view.positions WHERE view = 'order_status'"
+_MAILS = """
+SELECT e.*, coalesce(r.subject, '') AS sent_subject, r.state, r.sent_at
+FROM view.emails e JOIN read.emails r USING (message_id)
+WHERE e.order_id = %s ORDER BY e.position, e.kind
+"""
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Reading:
+    """Answers from the views, and from the log where it must be exact."""
+
+    def __init__(self, pool: AsyncConnectionPool, orders: Orders, writing: Writing) -> None:
+        self._pool = pool
+        self._orders = orders
+        self._writing = writing
+
+    async def status(
+        self, order_id: UUID | None, order_number: str | None, min_position: int | None
+    ) -> replies.Standing | None:
+        """Return the order's row; waits for `min_position` up to 2 s, and says honestly how far the view is."""
+        wanted = order_id or _id_of(order_number)
+        if wanted is None:
+            return None
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            if min_position is not None:
+                await _wait_for(cursor, min_position)
+            await cursor.execute(_STATUS, (wanted,), prepare=True)
+            row = await cursor.fetchone()
+        if row is None or row["order_id"] is None:
+            return None
+        as_of = row.pop("as_of_position")
+        return replies.Standing(order=_JSON.dump_python(row, mode="json"), as_of_position=as_of)
+
+    def history(
+        self, order_id: UUID, until: datetime | None, version: int | None
+    ) -> replies.History | None:
+        """Return the events up to a time or a version, and the state that they make."""
+        events = [
+            event
+            for event in self._orders.history(order_id)
+            if (until is None or event.recorded_at <= until) and (version is None or event.version <= version)
+        ]
+        if not events:
+            return None
+        order: Any = None
+        for event in events:
+            order = event.event.mutate(order)
+        return replies.History(order_id=order_id, events=[_told(e) for e in events], state=_state(order))
+
+    async def emails(self, order_id: UUID) -> replies.Mails | None:
+        """Return the mails of one order, each with its subject as sent, or as it will be."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_MAILS, (order_id,))
+            rows = await cursor.fetchall()
+        if not rows:
+            return None
+        return replies.Mails(order_id=order_id, emails=[self._mail(row) for row in rows])
+
+    def _mail(self, row: dict[str, Any]) -> replies.Mail:
+        return replies.Mail(
+            kind=row["kind"],
+            to=row["recipient"],
+            language=row["language"],
+            subject=row["sent_subject"] or self._writing.rendered(row).subject,
+            state=row["state"],
+            message_id=row["message_id"],
+            called_at=row["called_at"],
+            sent_at=row["sent_at"],
+        )
+
+
+async def _wait_for(cursor: Any, position: int) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        await cursor.execute(_POSITION, prepare=True)
+        row = await cursor.fetchone()
+        if row and row["position"] >= position:
+            return
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _id_of(order_number: str | None) -> UUID | None:
+    number = references.parse_number(order_number or "")
+    return order_id_of(number) if number else None
+
+
+def _told(event: Recorded) -> replies.HistoryEvent:
+    return replies.HistoryEvent(
+        position=event.position,
+        version=event.version,
+        type=event.type,
+        recorded_at=event.recorded_at,
+        actor=event.envelope.actor,
+        command_id=event.envelope.command_id,
+        correlation_id=event.envelope.correlation_id,
+        data=event.data,
+    )
+
+
+def _state(order: Order) -> dict[str, Any]:
+    """Return an order's state as JSON: what its evolution has assigned, and the status that follows from it."""
+    assigned = {name: value for name, value in vars(order).items() if not name.startswith("_")}
+    told = {"order_id": order.id, "version": order.version, "status": order.status, **assigned}
+    return _JSON.dump_python(told, mode="json")  # type: ignore[no-any-return]  # the adapter of Any

@@ -1,0 +1,58 @@
+"""The JetStream streams: created once, compared ever after, never merged in silence."""
+
+import structlog
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from vignettes.messages import events
+
+log = structlog.get_logger(__name__)
+
+#: How long the stream remembers a Nats-Msg-Id. The log remembers for ever: consumers dedupe by ce-id.
+_DEDUPLICATION_SECONDS = 120.0
+
+_STREAMS = (
+    (events.STREAM, events.SUBJECTS, "What happened to orders, for other services (CloudEvents)"),
+    (events.TRIGGER_STREAM, events.TRIGGER_SUBJECTS, "Orders whose registration is due"),
+)
+
+
+class StreamDiffers(Exception):
+    """A stream of this name exists with another form; bring it in line or remove it, then start again:"""
+
+
+async def ensure(client: Client, replicas: int = 1) -> None:
+    """Create the streams that are missing; refuse those that differ in what our promises rest on."""
+    for name, subjects, description in _STREAMS:
+        wanted = StreamConfig(
+            name=name,
+            subjects=[subjects],
+            description=description,
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.OLD,
+            duplicate_window=_DEDUPLICATION_SECONDS,
+            num_replicas=replicas,
+        )
+        await _ensure(client, wanted)
+
+
+async def _ensure(client: Client, wanted: StreamConfig) -> None:
+    jetstream = client.jetstream(timeout=5.0)
+    name = str(wanted.name)
+    try:
+        found = (await jetstream.stream_info(name)).config
+    except NotFoundError:
+        try:
+            await jetstream.add_stream(wanted)
+        except BadRequestError:  # another process created it in between: compare
+            found = (await jetstream.stream_info(name)).config
+        else:
+            log.info("stream.created", stream=name)
+            return
+    for what in ("subjects", "retention", "storage"):
+        if getattr(found, what) != getattr(wanted, what):
+            raise StreamDiffers(
+                f"{StreamDiffers.__doc__} {name}: {what} is {getattr(found, what)}, not {getattr(wanted, what)}"
+            )

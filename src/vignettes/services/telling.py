@@ -1,0 +1,59 @@
+"""From the domain's events to what other services are told; the one place that maps them."""
+
+import re
+from typing import Any
+
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Terms
+from vignettes.eventstore.codec import Recorded
+from vignettes.messages import events
+
+
+def event_type(recorded: Recorded) -> str:
+    """Return the published type: `OrderPlaced` is told as `order-placed`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", recorded.type).lower()
+
+
+def told(recorded: Recorded, order: Order, terms: Terms) -> events.OrderEvent:
+    """Return what is published of one event: the order's particulars after it, and no personal data."""
+    form = events.EVENTS[event_type(recorded)]
+    known = {**_particulars(order, terms), **_said(recorded)}
+    return form.model_validate({name: known[name] for name in form.model_fields})
+
+
+def _particulars(order: Order, terms: Terms) -> dict[str, Any]:
+    deadline = order.deadline(terms)
+    return {
+        "order_id": order.id,
+        "order_number": order.number,
+        "version": order.version,
+        "status": order.status,
+        "country": order.details.bought.country,
+        "product": order.details.product,
+        "total": _amount(order.price.total),
+        "outstanding": _amount(order.outstanding),
+        "due_at": deadline.due_at if deadline else None,
+    }
+
+
+def _said(recorded: Recorded) -> dict[str, Any]:
+    """Return what the event itself says, in the published names."""
+    said = {name: _plain(value) for name, value in vars(recorded.event).items()}
+    if payment := said.get("payment"):
+        said |= {"payment_id": payment.payment_id, "amount": _amount(payment.amount)}
+    if vignette := said.get("vignette"):
+        said |= {
+            "vignette_number": vignette.number,
+            "valid_from": vignette.valid_from,
+            "valid_until": vignette.valid_until,
+        }
+    return {name: value for name, value in said.items() if name != "version"}
+
+
+def _plain(value: Any) -> Any:
+    return _amount(value) if isinstance(value, Money) else value
+
+
+def _amount(money: Money) -> dict[str, Any]:
+    return {"amount": money.amount, "currency": money.currency}

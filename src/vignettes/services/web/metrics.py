@@ -1,0 +1,86 @@
+"""What Prometheus is told: this process, and how the whole service stands according to its views."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from psycopg_pool import AsyncConnectionPool
+
+from vignettes.domain.order import Status
+
+DATABASE_SECONDS = 3.0
+
+_BEHIND = "SELECT view, events_behind FROM read.projection_lag ORDER BY view"
+_ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
+_MAILS = "SELECT count(*) FROM read.emails WHERE state <> 'sent'"
+# By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
+_OVERDUE = "SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < now()"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the service stands, as one look into the views tells."""
+
+    behind: dict[str, int]
+    orders: dict[str, int]
+    mails: int
+    overdue: int
+
+
+async def exposition(database: AsyncConnectionPool) -> bytes:
+    """Return all metrics in the text format. Without the database the process's own are still told."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Gauges(await _standing(database)))
+    return generate_latest(REGISTRY) + generate_latest(registry)
+
+
+async def _standing(database: AsyncConnectionPool) -> Standing | None:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), database.connection() as connection:
+            return await _read(connection)
+    except (psycopg.Error, TimeoutError):
+        return None
+
+
+async def _read(connection: psycopg.AsyncConnection) -> Standing:
+    behind: dict[str, int] = dict(await (await connection.execute(_BEHIND)).fetchall())
+    orders: dict[str, int] = dict(await (await connection.execute(_ORDERS)).fetchall())
+    [(mails,)] = await (await connection.execute(_MAILS)).fetchall()
+    [(overdue,)] = await (await connection.execute(_OVERDUE)).fetchall()
+    # A status that no order has now is told as zero: a series that vanishes can't be watched.
+    return Standing(behind, {**dict.fromkeys(Status, 0), **orders}, mails, overdue)
+
+
+class _Gauges(Collector):
+    """One look, as metrics. None means that the database could not be asked."""
+
+    def __init__(self, standing: Standing | None) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        up = "Whether the views could be read for this answer."
+        yield GaugeMetricFamily("vignettes_database_up", up, value=float(self._standing is not None))
+        if self._standing:
+            yield from _gauges(self._standing)
+
+
+def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
+    yield _labelled(
+        "vignettes_projection_events_behind", "Events a view has not taken in.", "view", standing.behind
+    )
+    yield _labelled("vignettes_orders", "Orders by status.", "status", standing.orders)
+    yield GaugeMetricFamily("vignettes_mails_waiting", "Mails called for and not sent.", value=standing.mails)
+    yield GaugeMetricFamily(
+        "vignettes_deadlines_overdue", "Deadlines that are past and not ended.", value=standing.overdue
+    )
+
+
+def _labelled(name: str, meaning: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family

@@ -1,0 +1,82 @@
+"""From a row of the emails view to a mail: the facts, the links and the support's particulars put together."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from vignettes.domain import references
+from vignettes.services.deciding import Payee
+from vignettes.services.links import Links
+from vignettes.services.mails import MailFacts, RenderedMail, render
+
+_FACTS = TypeAdapter(MailFacts)
+
+#: The old address is told that it was replaced, and gets no key to the order.
+_WITHOUT_LINKS = frozenset({"address_changed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes, and how to reach support."""
+
+    mailbox: str
+    support_email: str | None
+    support_whatsapp: str | None
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender's address, which makes Message-IDs ours."""
+        return parseaddr(self.mailbox)[1].rpartition("@")[2]
+
+
+class Writing:
+    """Writes mails from rows of the emails view."""
+
+    def __init__(self, links: Links, payee: Payee, sender: Sender) -> None:
+        self._links = links
+        self._payee = payee
+        self._sender = sender
+
+    def rendered(self, row: dict[str, Any]) -> RenderedMail:
+        """Return subject and texts of one mail."""
+        return render(row["kind"], row["language"], self._facts(row))
+
+    def message(self, row: dict[str, Any]) -> EmailMessage:
+        """Return the mail as it goes to the server. The same row gives the same Message-ID and Date."""
+        mail = self.rendered(row)
+        message = EmailMessage()
+        message["From"] = self._sender.mailbox
+        message["To"] = row["recipient"]
+        message["Subject"] = mail.subject
+        message["Date"] = format_datetime(row["called_at"])
+        message["Message-ID"] = row["message_id"]
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Order-Number"] = row["facts"]["order_number"]
+        message["X-Mail-Kind"] = row["kind"]
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
+        return message
+
+    def _facts(self, row: dict[str, Any]) -> MailFacts:
+        stored = dict(row["facts"])
+        order_id: UUID = row["order_id"]
+        generation = stored.pop("link_generation")
+        number = stored["order_number"]
+        return _FACTS.validate_python(
+            {
+                **stored,
+                "order_id": str(order_id),
+                "variable_symbol": references.variable_symbol(number),
+                "creditor_reference": references.creditor_reference(number),
+                "payee_name": self._payee.name,
+                "payee_iban": self._payee.iban,
+                "manage_url": "" if row["kind"] in _WITHOUT_LINKS else self._links.manage(order_id, generation),
+                "start_url": None if row["kind"] in _WITHOUT_LINKS else self._links.start(order_id, generation),
+                "support_email": self._sender.support_email,
+                "support_whatsapp": self._sender.support_whatsapp,
+            }
+        )

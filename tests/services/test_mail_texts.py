@@ -1,0 +1,300 @@
+"""The mails a driver reads: what each must say, in French and in English, and what none may let through."""
+
+import re
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from jinja2 import meta
+
+from vignettes.domain.money import Money
+from vignettes.services import mails
+from vignettes.services.mails import LANGUAGES, MailFacts, MailKind, render
+from vignettes.services.mails.language import CATALOGUES, LOCALES, Language
+from vignettes.services.mails.texts import TEMPLATES, environment, names_of_facts
+
+FACTS = MailFacts(
+    order_number="V1234567802",
+    order_id="0190b3f0-0000-7000-8000-000000000001",
+    ordered_at=datetime(2026, 11, 28, 23, 30, tzinfo=UTC),
+    email="driver@example.org",
+    product="CZ-10D",
+    country="CZ",
+    vehicle_country="DE",
+    plate="B MÜ 1234",
+    valid_from="2026-12-01",
+    starts_at=datetime(2026, 11, 30, 23, tzinfo=UTC),
+    ends_at=datetime(2026, 12, 10, 22, 59, 59, tzinfo=UTC),
+    zone="Europe/Prague",
+    due_at=datetime(2026, 11, 30, 11, tzinfo=UTC),
+    price_official=Money(30000, "CZK"),
+    price_fee=Money(9900, "CZK"),
+    price_total=Money(39900, "CZK"),
+    variable_symbol="1234567802",
+    creditor_reference="RF181234567802",
+    payee_name="Vignettes Example",
+    payee_iban="CZ6508000000192000145399",
+    manage_url="https://vignettes.example/o/secret-token",
+    start_url="https://vignettes.example/o/secret-token/start",
+    vignette_number="CZ1000000001",
+    old_email="old@example.org",
+    support_email="Support <help@vignettes.example>",
+    support_whatsapp="+420 600 000 000",
+)
+EVERY_MAIL = [(kind, language) for kind in MailKind for language in LANGUAGES]
+REASONS = {
+    "held": ["start_passed", "too_late_for_authority", "already_covered", "duplicate", "else", None],
+    "rejected": ["plate_not_accepted", "already_covered", "Vehicle class unknown.", "e17", None],
+    "refund": ["overpaid", "cheaper_product", "not_awaited", "expired", None],
+}
+
+
+def english(kind: str, **changes) -> str:
+    """The text with its line breaks and special spaces evened out."""
+    return " ".join(render(kind, "en", replace(FACTS, **changes)).text.split())
+
+
+def french(kind: str, **changes) -> str:
+    return " ".join(render(kind, "fr", replace(FACTS, **changes)).text.split())
+
+
+# ------------------------------------------------------------ what every mail carries
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_every_mail_names_its_order_its_vehicle_and_a_way_to_support(kind, language):
+    """The plate is the large thing of the HTML; the support links carry the particulars."""
+    mail = render(kind, language, FACTS)
+    assert "V1234567802" in mail.subject
+    assert f'lang="{language}"' in mail.html
+    assert "font-size:32px" in mail.html.partition("B MÜ 1234")[0].rpartition("<span")[2]
+    for text in (mail.text, mail.html):
+        assert "B MÜ 1234" in text
+        assert "help@vignettes.example" in text
+        link = text.partition("https://wa.me/420600000000?text=")[2].split()[0]
+        assert "B MÜ 1234 (DE)" in unquote(link)
+        assert "29 " in unquote(link), "ordered on the 29th in Prague"
+    assert "mailto:help@vignettes.example?subject=V1234567802&amp;body=" in mail.html
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_every_mail_carries_the_management_link_save_the_one_to_the_old_address(kind, language):
+    """Who reads at the old address may be a stranger: no link, and not a word of the new address."""
+    mail = render(kind, language, FACTS)
+    for text in (mail.text, mail.html):
+        if kind is MailKind.ADDRESS_CHANGED:
+            assert "secret-token" not in text
+            assert "driver%40example.org" not in text
+            assert "driver@example.org" not in text
+            assert "old@example.org" in text
+        else:
+            assert FACTS.manage_url in text
+            assert "old@example.org" not in text
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_no_local_time_goes_without_its_zone(kind, language):
+    """A driver may be in another zone than the authority."""
+    mail = render(kind, language, replace(FACTS, answer_by=FACTS.due_at))
+    for text in (mail.text, mail.html):
+        for before in text.split("23:59")[1:] + text.split("12:00")[1:] + text.split("00:00")[1:]:
+            assert before.startswith(" (Europe/Prague)")
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_html_escapes_what_a_driver_typed_and_fetches_nothing(kind, language):
+    """A plate is a free text for whoever wishes harm."""
+    evil = "<script>alert('x')</script>"
+    mail = render(kind, language, replace(FACTS, plate=evil, reason=f"no {evil}", vehicle_country=evil))
+    assert "<script" not in mail.html
+    assert "&lt;script&gt;" in mail.html
+    assert evil in mail.text
+    for fetched in ("src=", "url(", "<link", "@import", "<img"):
+        assert fetched not in mail.html
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_a_subject_is_one_line(kind, language):
+    """Whatever a fact holds, it can't begin a header of its own."""
+    subject = render(kind, language, replace(FACTS, order_number="V1\r\nBcc: x@y.z\x00\u2028")).subject
+    assert subject.isprintable()
+    assert "V1 Bcc: x@y.z" in subject
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_a_mail_is_written_without_the_optional_facts(kind, language):
+    """No fact that may be missing shows as None, and no mail ends without a way to us."""
+    optional = {field.name: field.default for field in fields(MailFacts) if field.default in (None, False)}
+    mail = render(kind, language, replace(FACTS, **optional))
+    assert "None" not in mail.text + mail.html
+    assert ("reply to this e-mail" if language == "en" else "Répondez simplement") in mail.text
+
+
+@pytest.mark.parametrize(("kind", "reason"), [(kind, why) for kind, all_ in REASONS.items() for why in all_])
+def test_reasons_are_told_in_words_and_never_as_codes(kind, reason):
+    """A sentence is quoted; a code is told, or kept from the driver."""
+    text = english(kind, reason=reason)
+    if reason and " " in reason:
+        assert f"“{reason}”" in text
+    else:
+        assert "_" not in text.replace(FACTS.manage_url, "")
+        assert "e17" not in text
+
+
+# ------------------------------------------------------------ what each kind says
+
+
+def test_placed_tells_how_to_pay_and_how_to_start_at_once():
+    """Both references, the IBAN to be read aloud, two prices, and the link with its button."""
+    text = english("placed")
+    for part in (
+        "Czechia, 10 days",
+        "Official price CZK300.00",
+        "Service fee CZK99.00",
+        "Amount CZK399.00",
+        "CZ65 0800 0000 1920 0014 5399",
+        "Variable symbol 1234567802",
+        "RF181234567802",
+        "Valid from 1 Dec 2026, 00:00 (Europe/Prague)",
+        "Valid until 10 Dec 2026, 23:59 (Europe/Prague)",
+        "Start at once https://vignettes.example/o/secret-token/start",
+        "nothing starts before you press it",
+    ):
+        assert part in text
+
+
+def test_paid_tells_until_when_details_can_be_corrected():
+    """The local time of the authority, with its zone (promise 7)."""
+    text = english("paid", paid=Money(39900, "CZK"))
+    assert "Your payment of CZK399.00 has arrived" in text
+    assert "until 30 Nov 2026, 12:00 (Europe/Prague)" in text
+    assert "jusqu’au 30 nov. 2026, 12:00 (Europe/Prague)" in french("paid")
+
+
+def test_same_day_cover_begins_at_registration():
+    """And not at midnight, which has passed (case 9)."""
+    text = english("paid", same_day=True)
+    assert "Valid from the moment of registration" in text
+    assert "for today, it is valid from the moment it is registered, and not before" in text
+    assert "00:00" not in text
+
+
+def test_a_swiss_vignette_is_valid_when_registered():
+    """No later start is ever promised (case 10)."""
+    swiss = {"product": "CH-1Y", "country": "CH", "zone": "Europe/Zurich"}
+    for kind in ("placed", "paid", "started", "details_corrected"):
+        assert "This vignette is valid from the moment it is registered" in english(kind, **swiss)
+        assert "est valable dès son enregistrement" in french(kind, **swiss)
+        assert "1 Dec 2026" not in english(kind, **swiss)
+
+
+def test_underpaid_names_the_exact_rest():
+    """To the cent, with the payment data again (case 21)."""
+    text = english("underpaid", paid=Money(39899, "CZK"), outstanding=Money(1, "CZK"))
+    assert "received CZK398.99 of CZK399.00" in text
+    assert "Exactly CZK0.01 is missing" in text
+    assert "Amount CZK0.01" in text
+    assert "CZ65 0800" in text
+
+
+def test_issued_carries_the_number_and_the_validity():
+    """What the authority confirmed, in its zone."""
+    text = english("issued")
+    assert "Vignette number CZ1000000001" in text
+    assert "Valid until 10 Dec 2026, 23:59 (Europe/Prague)" in text
+
+
+def test_rejected_and_held_say_what_can_be_done_and_until_when():
+    """A new try or the money back; silence means the money back (cases 4, 49)."""
+    rejected = english("rejected", reason="plate_not_accepted", answer_by=FACTS.due_at)
+    assert "did not accept the plate" in rejected
+    assert "correct them, and we try again" in rejected
+    held = english("held", reason="start_passed", answer_by=FACTS.due_at)
+    assert "choose a new start, or ask for your money back: CZK399.00" in held
+    for text in (rejected, held):
+        assert "decide until 30 Nov 2026, 12:00 (Europe/Prague)" in text
+
+
+def test_a_correction_tells_the_difference_in_money():
+    """Dearer: the rest. Cheaper: what goes back (case 39)."""
+    assert "Still to be paid: CZK180.00" in english("details_corrected", outstanding=Money(18000, "CZK"))
+    assert "we return CZK70.00" in english("details_corrected", refund=Money(7000, "CZK"))
+
+
+def test_a_refund_of_a_surplus_leaves_the_order_alone():
+    """Only a refunded order is closed (cases 20, 22)."""
+    assert "goes on as before" in english("refund", refund=Money(100, "CZK"), reason="overpaid")
+    assert "The order is closed" in english("refund", refund=Money(39900, "CZK"), reason="asked")
+
+
+def test_money_days_and_countries_are_written_in_the_language():
+    """As a reader of French expects them, Swiss or not."""
+    text = french("placed", price_total=Money(257000, "CZK"), product="CZ-365D")
+    assert "Tchéquie, 365 jours" in text
+    assert "2 570,00 CZK" in text
+    assert "1 déc. 2026, 00:00 (Europe/Prague)" in text
+    assert "(Allemagne)" in text
+    assert render("placed", "fr-CH", FACTS) == render("placed", "fr", FACTS)
+    assert "Bulgarie, week-end" in french("placed", product="BG-WE")
+
+
+def test_other_languages_are_answered_in_english():
+    """Until someone writes them."""
+    assert render("paid", "de", FACTS) == render("paid", "", FACTS) == render("paid", "en", FACTS)
+
+
+def test_an_unknown_kind_is_a_misuse():
+    """No mail is better than a wrong one."""
+    with pytest.raises(ValueError, match="newsletter"):
+        render("newsletter", "en", FACTS)
+
+
+# ------------------------------------------------------------ the catalogue and the templates
+
+
+def messages() -> set[str]:
+    """Every text in English that templates and code ask to be translated."""
+    methods = [("templates/**.j2", "jinja2.ext:babel_extract"), ("**.py", "python")]
+    options = {"templates/**.j2": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
+    found = extract_from_dir(Path(mails.__file__).parent, methods, options)
+    return {str(message) for _, _, message, _, _ in found}
+
+
+@pytest.mark.parametrize("language", [code for code in LOCALES if code != "en"])
+def test_every_text_is_translated_and_no_translation_is_left_over(language):
+    """With the same facts in it, and approved by its translator."""
+    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as lines:
+        catalogue = read_po(lines, locale=language)
+    assert {message.id for message in catalogue if message.id} == messages()
+    for message in catalogue:
+        if message.id:
+            assert message.string, f"no text for {message.id!r}"
+            assert not message.fuzzy
+            assert placeholders(message.string) == placeholders(message.id)
+    assert not catalogue.obsolete
+
+
+def placeholders(text: str) -> list[str]:
+    """The facts of a text; every other per cent sign would break it when it is filled in."""
+    facts = re.findall(r"%\((\w+)\)s", text)
+    assert text.count("%") == len(facts), text
+    return sorted(facts)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.j2")))
+def test_a_template_uses_known_facts_only(name):
+    """A misspelt fact is found here, not by a driver."""
+    made = environment(Language.best_for("en"), "html")
+    source = (TEMPLATES / name).read_text(encoding="utf-8")
+    used = meta.find_undeclared_variables(made.parse(source))
+    assert used - set(made.globals) - {"_"} <= names_of_facts()
+
+
+def test_every_kind_has_its_template():
+    """And is told apart by its subject, in each language."""
+    for language in LANGUAGES:
+        assert len({render(kind, language, FACTS).subject for kind in MailKind}) == len(MailKind)
