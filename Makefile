@@ -50,7 +50,7 @@ check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing | tail -n 3
+	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 
 .PHONY: lock

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from vignettes.sandbox.authority import Authority, AuthorityRegister
-from vignettes.sandbox.http import serving
+from vignettes.services.web.serving import serving
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BODY = {

@@ -1,13 +1,13 @@
 """What an order is made of: its details, its money, its consents, its vignette, and where it stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
-from vignettes.domain import schedule
+from vignettes.domain import errors, schedule
 from vignettes.domain.catalogue import Price, Product, product
 from vignettes.domain.money import Money
-from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.schedule import Deadline, Start, Terms
 from vignettes.domain.vehicle import Vehicle
 
 
@@ -36,6 +36,9 @@ class Consent:
     language: str | None = None
 
 
+Consents = tuple[Consent, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """What will be registered with the authority, and what its calendar and catalogue say about it."""
@@ -53,17 +56,33 @@ class Details:
         """Return the price of the day it is for the authority."""
         return self.bought.price_on(at.astimezone(self.bought.zone).date())
 
-    def check_start(self, at: datetime) -> None:
-        """Refuse a start that can't be kept any more (cases 11, 13)."""
-        schedule.check_start(self.bought, self.start, at)
+    def price_in_place_of(self, known: "Details", price: Price, at: datetime) -> Price:
+        """Return the customer's price while the product stays (case 14), today's for another one (39)."""
+        return price if self.product == known.product else self.price_at(at)
+
+    def check_start(self, at: datetime, *, before: "Details | None" = None) -> None:
+        """Refuse a start that can't be kept (cases 11, 13); one that is as it was is not judged again."""
+        if before is None or (before.product, before.start) != (self.product, self.start):
+            schedule.check_start(self.bought, self.start, at)
 
     def hold_reason(self, at: datetime) -> str | None:
         """Return why the driver must be asked before registering, if so (cases 3, 4)."""
         return schedule.hold_reason(self.bought, self.start, at)
 
-    def opens_after(self, at: datetime) -> datetime | None:
-        """Return when the authority begins to sell it; None when it does already."""
-        return schedule.can_register_at(self.bought, self.start, at)
+    def check_registrable(self, at: datetime) -> None:
+        """Refuse what the authority would not register any more, or does not sell yet."""
+        if self.hold_reason(at):
+            raise errors.OrderClosed("It is on hold: choose a new start, or ask for the money back.")
+        if opens := schedule.can_register_at(self.bought, self.start, at):
+            raise errors.TooEarly(f"It can be registered from {opens.isoformat()} on, and will be then.")
+
+    def deadline(self, paid_at: datetime, terms: Terms, *, wished: bool, not_before: datetime) -> Deadline:
+        """Return when registration is due for money that arrived at `paid_at`.
+
+        Never before `not_before`: what a correction made overdue is due at once, and not late.
+        """
+        due = schedule.registration_deadline(self.bought, self.start, paid_at, terms, wished=wished)
+        return replace(due, due_at=max(due.due_at, not_before))
 
     def unpaid_until(self, terms: Terms) -> datetime:
         """Return when an unpaid order for it ends: some days after the day on which it should have begun."""

@@ -19,7 +19,7 @@ _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "ori
 
 
 class UnknownEvent(Exception):
-    """The log holds an event that this code does not know; it stops here rather than pass over it:"""
+    """The log holds an event that this code does not know; it stops here rather than pass over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,10 @@ class Recorded:
     @property
     def data(self) -> dict[str, Any]:
         """What the event says, as JSON."""
-        return cast("dict[str, Any]", _adapter(type(self.event)).dump_python(_wrap(self.event, self.envelope), mode="json")["data"])
+        return cast(
+            "dict[str, Any]",
+            _adapter(type(self.event)).dump_python(_wrap(self.event, self.envelope), mode="json")["data"],
+        )
 
 
 @cache
@@ -66,7 +69,7 @@ def _adapter(event_class: type[AggregateEvent]) -> TypeAdapter[Any]:
     own = {field.name: hints[field.name] for field in fields(event_class) if field.name not in _INHERITED}
     # mypy can't follow a TypedDict made at run time; pydantic can, and validates every field of it.
     data = TypedDict(f"{event_class.__name__}Data", own)  # type: ignore[misc]
-    form = TypedDict(  # type: ignore[misc]
+    form = TypedDict(  # type: ignore[misc]  # noqa: UP013  # its fields are known at run time only
         f"{event_class.__name__}Envelope",
         {"v": int, "at": datetime, "by": str, "cmd": UUID | None, "cor": UUID | None, "data": data},
     )
@@ -96,11 +99,13 @@ class OrderMapper(Mapper[UUID]):
     def to_stored_event(self, domain_event: Any, envelope: Envelope | None = None) -> StoredEvent:
         """Return the bytes of `domain_event`; without an envelope its actor is `system`."""
         wrapped = _wrap(domain_event, envelope or Envelope("system"))
+        event_class: type[AggregateEvent] = type(domain_event)
+        adapter = _adapter(event_class)
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
             topic=get_topic(type(domain_event)),
-            state=_adapter(type(domain_event)).dump_json(wrapped),
+            state=adapter.dump_json(wrapped),
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> AggregateEvent:
@@ -111,7 +116,8 @@ class OrderMapper(Mapper[UUID]):
         event_class = event_classes().get(stored.topic)
         if event_class is None:
             raise UnknownEvent(
-                f"{UnknownEvent.__doc__} {stored.topic!r}, order {stored.originator_id}, version {stored.originator_version}"
+                f"{UnknownEvent.__doc__} Topic {stored.topic!r}, order {stored.originator_id}, "
+                f"version {stored.originator_version}."
             )
         wrapped = _adapter(event_class).validate_json(stored.state)
         envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])

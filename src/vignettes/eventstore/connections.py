@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-Role = Literal["vignettes_owner", "vignettes_writer", "vignettes_projector", "vignettes_reader", "vignettes_auditor"]
+Role = Literal[
+    "vignettes_owner", "vignettes_writer", "vignettes_projector", "vignettes_reader", "vignettes_auditor"
+]
 
 
 def conninfo(url: str, role: Role, *, name: str = "vignettes") -> str:

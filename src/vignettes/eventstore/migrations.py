@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import LiteralString, cast
 
 import psycopg
 
@@ -22,7 +21,7 @@ CREATE TABLE IF NOT EXISTS public.vignettes_migrations (
 
 
 class MigrationChanged(Exception):
-    """A migration was changed after it had been applied to this database; write a new one instead:"""
+    """A migration was changed after it had been applied to this database; write a new one instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,15 @@ def pending(connection: psycopg.Connection) -> list[Migration]:
     exists = connection.execute("SELECT to_regclass('public.vignettes_migrations') IS NOT NULL").fetchone()
     applied: dict[int, str] = {}
     if exists == (True,):
-        applied = dict(connection.execute("SELECT number, sha256 FROM public.vignettes_migrations").fetchall())
+        applied = dict(
+            connection.execute("SELECT number, sha256 FROM public.vignettes_migrations").fetchall()
+        )
     todo = []
     for migration in migrations():
         if migration.number not in applied:
             todo.append(migration)
         elif applied[migration.number] != migration.sha256:
-            raise MigrationChanged(f"{MigrationChanged.__doc__} {migration.number:04} {migration.name}")
+            raise MigrationChanged(f"{MigrationChanged.__doc__} It is {migration.number:04} {migration.name}")
     return todo
 
 
@@ -78,7 +79,7 @@ def migrate(url: str) -> list[Migration]:
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     with connection.transaction():
         # The text is this package's own file, never input.
-        connection.execute(cast("LiteralString", migration.sql))
+        connection.execute(migration.sql)
         _give_to_owner(connection)
         connection.execute(
             "INSERT INTO public.vignettes_migrations (number, name, sha256) VALUES (%s, %s, %s)",
@@ -90,7 +91,7 @@ def _give_to_owner(connection: psycopg.Connection) -> None:
     """Let the owner role own everything, whoever ran the migration, so that no login of a service does."""
     rows = connection.execute(_OWNED_BY_OTHERS, {"owner": OWNER}).fetchall()
     for (statement,) in rows:
-        connection.execute(cast("LiteralString", statement))
+        connection.execute(statement)
 
 
 _OWNED_BY_OTHERS = """

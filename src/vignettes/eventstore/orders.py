@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment, strtobool
 
 from vignettes.domain.order import Order
@@ -19,7 +19,7 @@ _ORDERS = uuid5(NAMESPACE_URL, "https://vignettes.example/orders")
 
 
 class UnsafeConfiguration(Exception):
-    """POSTGRES_ENABLE_DB_FUNCTIONS makes the event library append without its lock, so that readers skip events; unset it."""
+    """Unset POSTGRES_ENABLE_DB_FUNCTIONS: with it the event library appends without its lock: readers skip events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Orders(Application[UUID]):
         self._datastore = LogDatastore(database_url, pool_size=pool_size)
         super().__init__({"PERSISTENCE_MODULE": "eventsourcing.postgres"})
 
-    def construct_factory(self, env: Environment) -> LogFactory:
+    def construct_factory(self, env: Environment) -> InfrastructureFactory:
         return LogFactory(env, self._datastore)
 
     def construct_mapper(self) -> OrderMapper:

@@ -12,7 +12,6 @@ from eventsourcing.postgres import (
     ConnectionPool,
     PostgresApplicationRecorder,
     PostgresDatastore,
-    PostgresTrackingRecorder,
 )
 from eventsourcing.utils import Environment
 from psycopg import Connection, Cursor
@@ -101,13 +100,17 @@ class LogRecorder(PostgresApplicationRecorder):
         if not stored_events and answer is None:
             return []
         # Each statement is sent without waiting for the one before it: one round trip, the lock held to the commit.
-        with self.datastore.get_connection() as connection, connection.pipeline(), connection.transaction():
-            with connection.cursor() as cursor:
-                if stored_events:
-                    self._lock_table(cursor)
-                    self._notify_channel(cursor)
-                cursor.execute(_APPEND, _parameters(stored_events, answer), prepare=True)
-                return [row["notification_id"] for row in cursor.fetchall()]
+        with (
+            self.datastore.get_connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+            connection.cursor() as cursor,
+        ):
+            if stored_events:
+                self._lock_table(cursor)
+                self._notify_channel(cursor)
+            cursor.execute(_APPEND, _parameters(stored_events, answer), prepare=True)
+            return [row["notification_id"] for row in cursor.fetchall()]
 
     @contextmanager
     def reading(self) -> Iterator[Cursor[DictRow]]:
@@ -131,7 +134,7 @@ def _parameters(stored_events: Sequence[StoredEvent], answer: Answer | None) -> 
     }
 
 
-class LogFactory(InfrastructureFactory[PostgresTrackingRecorder]):
+class LogFactory(InfrastructureFactory):
     """Gives the library's application our recorder; nothing else of its infrastructure is used."""
 
     def __init__(self, env: Environment, datastore: LogDatastore) -> None:

@@ -30,10 +30,14 @@ class OrderEvent(BaseModel):
 
 
 class OrderPlaced(OrderEvent):
+    """An order was taken down; `total` is to be paid."""
+
     total: Amount
 
 
 class PaymentReceived(OrderEvent):
+    """Money has arrived; `due_at` is when registration starts, null unless fully paid."""
+
     payment_id: str
     amount: Amount
     outstanding: Amount
@@ -41,51 +45,67 @@ class PaymentReceived(OrderEvent):
 
 
 class PaymentNoticed(OrderEvent):
+    """Money was announced (authorised, pending, test); it pays for nothing yet."""
+
     payment_id: str
     amount: Amount
 
 
 class SurplusSetAside(OrderEvent):
+    """More money came than the order needs; it waits to go back."""
+
     amount: Amount
     reason: str
 
 
 class SurplusReturned(OrderEvent):
+    """A surplus has left for the payer."""
+
     amount: Amount
 
 
 class DetailsCorrected(OrderEvent):
+    """What will be registered was changed."""
+
     due_at: AwareDatetime | None
 
 
 class EmailCorrected(OrderEvent):
-    pass
+    """The customer's address was changed; which one is not told."""
 
 
 class StartWished(OrderEvent):
-    pass
+    """The customer wants the start at once, as soon as the money is there."""
 
 
 class OrderHeld(OrderEvent):
+    """The customer must be asked before registration can start."""
+
     reason: str
 
 
 class HoldReleased(OrderEvent):
-    pass
+    """The question was answered; the order goes on."""
 
 
 class RegistrationStarted(OrderEvent):
+    """From here on nothing can be corrected or refunded; `rule` says why it was due."""
+
     rule: str
     due_at: AwareDatetime
 
 
 class VignetteIssued(OrderEvent):
+    """The authority has registered the vehicle."""
+
     vignette_number: str
     valid_from: AwareDatetime
     valid_until: AwareDatetime
 
 
 class RegistrationRejected(OrderEvent):
+    """The authority refused; the customer must act."""
+
     reason: str
 
 
@@ -96,11 +116,13 @@ class RefundRequested(OrderEvent):
 
 
 class OrderRefunded(OrderEvent):
+    """The refund has left for the payer."""
+
     amount: Amount
 
 
 class OrderExpired(OrderEvent):
-    pass
+    """Nobody paid in time."""
 
 
 EVENTS: dict[str, type[OrderEvent]] = {

@@ -26,7 +26,8 @@ def _mailbox(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
+        # What stands in brackets may quote the address.
+        raise ValueError(str(error).partition(" (")[0]) from None
 
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_line)]

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from vignettes.messages.forms import Amount
+from vignettes.messages import commands, queries
+from vignettes.messages.forms import Amount, Message
 
 
 def _absent(value: object) -> bool:
@@ -66,6 +67,8 @@ class PaymentForm(Answer):
 
 
 class Placed(Done):
+    """The order is on record: what it costs, how to pay, where to manage it."""
+
     price: PriceForm
     payment: PaymentForm
     manage_url: str
@@ -73,20 +76,28 @@ class Placed(Done):
 
 
 class PaymentCounted(Done):
+    """The money is on record; `due` is when registration starts, null unless fully paid."""
+
     due: AwareDatetime | None
     outstanding: Amount
 
 
 class DetailsNowCorrect(Done):
+    """The details are as wished (or were already)."""
+
     due: AwareDatetime | None
     warnings: list[str]
 
 
 class EmailNowCorrect(Done):
+    """The address is as wished; the old management link is void."""
+
     manage_url: str
 
 
 class RefundGranted(Done):
+    """The amount that goes back."""
+
     refund: Amount
 
 
@@ -99,6 +110,8 @@ class Standing(Answer):
 
 
 class HistoryEvent(Answer):
+    """One event of the log with its envelope. Erased personal data is null."""
+
     position: int
     version: int
     type: str
@@ -110,6 +123,8 @@ class HistoryEvent(Answer):
 
 
 class History(Answer):
+    """The events asked for, and the state that they make."""
+
     ok: Literal[True] = True
     order_id: UUID
     events: list[HistoryEvent]
@@ -117,6 +132,8 @@ class History(Answer):
 
 
 class Mail(Answer):
+    """One mail that the log called for, and whether it left."""
+
     kind: str
     to: str | None
     language: str
@@ -128,6 +145,22 @@ class Mail(Answer):
 
 
 class Mails(Answer):
+    """All mails of one order, in order."""
+
     ok: Literal[True] = True
     order_id: UUID
     emails: list[Mail]
+
+
+#: What each request is answered with when it is not refused; `Done` for the rest of the commands.
+REPLY_OF: dict[type[Message], type[Answer]] = {
+    **dict.fromkeys(commands.COMMANDS, Done),
+    commands.Place: Placed,
+    commands.ReceivePayment: PaymentCounted,
+    commands.CorrectDetails: DetailsNowCorrect,
+    commands.CorrectEmail: EmailNowCorrect,
+    commands.RequestRefund: RefundGranted,
+    queries.AskStatus: Standing,
+    queries.AskHistory: History,
+    queries.AskEmails: Mails,
+}

@@ -84,9 +84,15 @@ class DeadlinesView:
         }
 
     def _expiry(self, order: Order) -> Row:
-        expires_at = order.expires_at(self._terms)
+        expires_at = order.details.unpaid_until(self._terms)
         zone = order.details.bought.zone_name
-        return {"due_at": expires_at, "rule": "unpaid", "zone": zone, "starts_at": expires_at, "mark_at": expires_at}
+        return {
+            "due_at": expires_at,
+            "rule": "unpaid",
+            "zone": zone,
+            "starts_at": expires_at,
+            "mark_at": expires_at,
+        }
 
     async def write(self, connection: AsyncConnection) -> None:
         await upsert(connection, _PLAN, list(self._planned.values()))

@@ -125,7 +125,7 @@ def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
         "price_fee": order.price.fee,
         "price_total": order.price.total,
         "outstanding": order.outstanding,
-        "paid": order.received,
+        "paid": order.account.received,
         "refund": _refund(event, order),
         "due_at": deadline.due_at if deadline else None,
         "same_day": bool(deadline and deadline.rule == schedule.Rule.GRACE),

@@ -11,18 +11,20 @@ from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.projections.view import Row, upsert
 
-_COLUMNS = """
+_UPSERT = """
 INSERT INTO view.order_status SELECT * FROM jsonb_populate_recordset(NULL::view.order_status, %s)
 ON CONFLICT (order_id) DO UPDATE SET
-    (status, country, product, vehicle_country, plate, valid_from, starts_at, ends_at, email, currency, price_official,
-     price_fee, price_total, received, outstanding, surplus, refund, paid_at, due_at, due_rule, generation, start_wished,
-     hold_reason, started_at, started_rule, rejection_reason, vignette_number, vignette_reference, vignette_valid_from,
+    (status, country, product, vehicle_country, plate, valid_from, starts_at, ends_at, email,
+     currency, price_official, price_fee, price_total, received, outstanding, surplus, refund,
+     paid_at, due_at, due_rule, generation, start_wished, hold_reason, started_at, started_rule,
+     rejection_reason, vignette_number, vignette_reference, vignette_valid_from,
      vignette_valid_until, updated_at, version, position)
-  = (excluded.status, excluded.country, excluded.product, excluded.vehicle_country, excluded.plate, excluded.valid_from,
-     excluded.starts_at, excluded.ends_at, excluded.email, excluded.currency, excluded.price_official,
-     excluded.price_fee, excluded.price_total, excluded.received, excluded.outstanding, excluded.surplus,
-     excluded.refund, excluded.paid_at, excluded.due_at, excluded.due_rule, excluded.generation, excluded.start_wished,
-     excluded.hold_reason, excluded.started_at, excluded.started_rule, excluded.rejection_reason,
+  = (excluded.status, excluded.country, excluded.product, excluded.vehicle_country, excluded.plate,
+     excluded.valid_from, excluded.starts_at, excluded.ends_at, excluded.email, excluded.currency,
+     excluded.price_official, excluded.price_fee, excluded.price_total, excluded.received,
+     excluded.outstanding, excluded.surplus, excluded.refund, excluded.paid_at, excluded.due_at,
+     excluded.due_rule, excluded.generation, excluded.start_wished, excluded.hold_reason,
+     excluded.started_at, excluded.started_rule, excluded.rejection_reason,
      excluded.vignette_number, excluded.vignette_reference, excluded.vignette_valid_from,
      excluded.vignette_valid_until, excluded.updated_at, excluded.version, excluded.position)
 """
@@ -45,7 +47,7 @@ class OrderStatusView:
 
     async def write(self, connection: AsyncConnection) -> None:
         rows = [row(order, position, self._terms) for order, position in self._changed.values()]
-        await upsert(connection, _COLUMNS, rows)
+        await upsert(connection, _UPSERT, rows)
         self.forget()
 
     def forget(self) -> None:
@@ -91,9 +93,9 @@ def _money(order: Order) -> Row:
         "price_official": order.price.official.amount,
         "price_fee": order.price.fee.amount,
         "price_total": order.price.total.amount,
-        "received": order.received.amount,
+        "received": order.account.received.amount,
         "outstanding": order.outstanding.amount,
-        "surplus": order.surplus_open.amount,
+        "surplus": order.account.surplus_open.amount,
         "refund": order.refund.amount if order.refund is not None else None,
         "paid_at": order.paid_at,
     }

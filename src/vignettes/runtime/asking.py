@@ -22,7 +22,8 @@ async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[st
     url = settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
     try:
         client = await asyncio.wait_for(
-            bootstrap.connect(settings.model_copy(update={"nats_url": url}), asyncio.Event(), "vignettes"), _TIMEOUT
+            bootstrap.connect(settings.model_copy(update={"nats_url": url}), asyncio.Event(), "vignettes"),
+            _TIMEOUT,
         )
     except (NatsError, OSError, TimeoutError):
         raise ConfigurationError(
@@ -78,8 +79,17 @@ def _as_of(reply: dict[str, Any]) -> str:
 
 def history_table(reply: dict[str, Any]) -> Group:
     """Show the events of one order in order, and what they make of it."""
-    table = Table("Position", "Version", "Recorded", "Event", "Actor", "Data", title=f"Order {reply['order_id']}")
+    table = Table(
+        "Position", "Version", "Recorded", "Event", "Actor", "Data", title=f"Order {reply['order_id']}"
+    )
     for event in reply["events"]:
         told = json.dumps(event["data"], ensure_ascii=False)
-        table.add_row(str(event["position"]), str(event["version"]), event["recorded_at"], event["type"], event["actor"], told)
+        table.add_row(
+            str(event["position"]),
+            str(event["version"]),
+            event["recorded_at"],
+            event["type"],
+            event["actor"],
+            told,
+        )
     return Group(table, f"Status: {reply['state']['status']}")

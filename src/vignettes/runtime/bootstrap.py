@@ -41,6 +41,8 @@ from vignettes.services.ordering import Ordering
 from vignettes.services.publishing import PublishedView
 from vignettes.services.reading import Reading
 from vignettes.services.registration import Registration
+from vignettes.services.web.app import create_app
+from vignettes.services.web.serving import Web
 from vignettes.services.writing import Sender, Writing
 
 log = structlog.get_logger(__name__)
@@ -119,7 +121,9 @@ class Process:
 def needed(value: str | None, name: str) -> str:
     """Return a setting that a role can't do without."""
     if value is None:
-        raise ConfigurationError(f"{name} is not set: `vignettes run` starts what is missing, `serve` does not.")
+        raise ConfigurationError(
+            f"{name} is not set: `vignettes run` starts what is missing, `serve` does not."
+        )
     return value
 
 
@@ -160,11 +164,16 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
     """Build and start the given roles; when the block ends, they are drained and everything is closed."""
     unknown = set(roles) - {*ROLES, SANDBOX}
     if unknown:
-        raise ConfigurationError(f"There is no role {', '.join(sorted(unknown))}; there are {', '.join((*ROLES, SANDBOX))}.")
+        raise ConfigurationError(
+            f"There is no role {', '.join(sorted(unknown))}; there are {', '.join((*ROLES, SANDBOX))}."
+        )
     async with AsyncExitStack() as stack:
         lost = asyncio.Event()
         broker = NatsBroker(
-            _servers(settings), middlewares=[refusing()], logger=None, **connection_options(lost, f"vignettes {' '.join(roles)}")
+            _servers(settings),
+            middlewares=[refusing()],
+            logger=None,
+            **connection_options(lost, f"vignettes {' '.join(roles)}"),
         )
         client = await connect(settings, lost, f"vignettes {' '.join(roles)}")
         stack.push_async_callback(_close, client)
@@ -176,7 +185,7 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
         await broker.start()
         stack.push_async_callback(broker.stop)
         for role in roles:
-            discovery = Discovery(f"vignettes-{role}", built.endpoints if _answers(role) else None, metadata=_metadata(role))
+            discovery = Discovery(role, built.endpoints if _answers(role) else None, metadata=_metadata())
             await discovery.start(client)
             stack.push_async_callback(discovery.stop)
         yield built
@@ -250,15 +259,17 @@ async def _check(built: Process) -> None:
     async with await AsyncConnection.connect(built.conninfo("vignettes_reader", "check")) as connection:
         row = await (await connection.execute("SELECT ahead <> '0' FROM clock.shift")).fetchone()
     if row == (True,) and built.settings.clock == "system":
-        raise ClockIsShifted(f"{ClockIsShifted.__doc__} Use another data directory, or VIGNETTES_CLOCK=movable.")
+        raise ClockIsShifted(
+            f"{ClockIsShifted.__doc__} Use another data directory, or VIGNETTES_CLOCK=movable."
+        )
 
 
 def _answers(role: str) -> bool:
     return role in {"ordering", SANDBOX}
 
 
-def _metadata(role: str) -> dict[str, str]:
-    return {"role": role, "pid": str(os.getpid()), "restarts": os.environ.get("VIGNETTES_RESTARTS", "0")}
+def _metadata() -> dict[str, str]:
+    return {"restarts": os.environ.get("VIGNETTES_RESTARTS", "0")}
 
 
 async def _ordering(built: Process) -> Running:
@@ -306,12 +317,13 @@ async def _registration(built: Process) -> Running:
 async def _mailing(built: Process) -> Running:
     smtp_url = needed(built.settings.smtp_url, "VIGNETTES_SMTP_URL")
     return Mailing(
-        built.conninfo("vignettes_projector", "mailing"), smtp_url, writing(built.settings, master_key(built.settings))
+        built.conninfo("vignettes_projector", "mailing"),
+        smtp_url,
+        writing(built.settings, master_key(built.settings)),
     )
 
 
 async def _web(built: Process) -> Running:
-    from vignettes.services.web.app import Web, create_app
     pool = await built.pool("vignettes_reader", "web", 4)
     expected = [*ROLES, SANDBOX] if built.settings.sandbox else list(ROLES)
     app = create_app(built.client, expected, pool, document)

@@ -32,7 +32,7 @@ class EmbeddedServerError(RuntimeError):
     """An embedded server can't be had; the text says why, and the way out."""
 
 
-class ServerDidNotStart(EmbeddedServerError):  # noqa: N818  # reads as the refusal it is
+class ServerDidNotStart(EmbeddedServerError):  # reads as the refusal it is
     """The server ended, or did not answer in time; what it last said is in the text."""
 
     def __init__(self, name: str, logfile: Path) -> None:

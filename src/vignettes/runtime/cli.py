@@ -119,7 +119,7 @@ def history(
 @app.command()
 def demo() -> None:
     """Show one order of each kind, from placing to vignette, in a service of its own with the clock moved."""
-    from vignettes.sandbox import demo as shown  # noqa: PLC0415
+    from vignettes.runtime import demo as shown  # noqa: PLC0415
 
     raise typer.Exit(asyncio.run(shown.demo(out)))
 
@@ -156,5 +156,3 @@ def _refusals() -> tuple[type[Exception], ...]:
     from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
 
     return (ConfigurationError, EmbeddedServerError, TimeoutError)
-
-

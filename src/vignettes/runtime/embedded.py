@@ -41,7 +41,7 @@ LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes, macOS 103
 STILL_ATTACHED: Final = "pre-existing shared memory block"
 
 
-class DataDirectoryInUse(EmbeddedServerError):  # noqa: N818  # reads as the refusal it is
+class DataDirectoryInUse(EmbeddedServerError):  # reads as the refusal it is
     """Two instances on one data directory would ruin it."""
 
     def __init__(self, data_dir: Path, pid: str) -> None:
@@ -51,7 +51,7 @@ class DataDirectoryInUse(EmbeddedServerError):  # noqa: N818  # reads as the ref
         )
 
 
-class PortInUse(EmbeddedServerError):  # noqa: N818  # reads as the refusal it is
+class PortInUse(EmbeddedServerError):  # reads as the refusal it is
     """Another program listens where we are to listen."""
 
     def __init__(self, port: int, setting: str) -> None:
@@ -61,7 +61,7 @@ class PortInUse(EmbeddedServerError):  # noqa: N818  # reads as the refusal it i
         )
 
 
-class NotInstalled(EmbeddedServerError):  # noqa: N818  # reads as the refusal it is
+class NotInstalled(EmbeddedServerError):  # reads as the refusal it is
     """The server's wheel is missing."""
 
     def __init__(self, what: str, setting: str) -> None:

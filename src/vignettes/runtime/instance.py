@@ -18,7 +18,7 @@ from vignettes.runtime.embedded import (
     check_port_free,
     free_port,
 )
-from vignettes.runtime.settings import Settings, load_settings, master_key, variable
+from vignettes.runtime.settings import Settings, master_key, variable
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running
 from vignettes.services import streams
 

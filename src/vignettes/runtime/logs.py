@@ -43,6 +43,7 @@ class _Routed(logging.Logger):
 
     def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802  # the name that logging gave it
         """Keep none: everything goes up to the root."""
+        del hdlr
 
     def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name that logging gave it
         self.propagate = True

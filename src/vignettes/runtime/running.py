@@ -45,12 +45,12 @@ def _addresses(running: Instance, seconds: float) -> Panel:
     table.add_row("PostgreSQL", settings.database_url)
     if settings.sandbox:
         table.add_row("sandbox", "authority, inbox and clock answer on sandbox.v1.*")
-    return Panel(table, title=f"Vignettes is ready after {seconds:.1f} s", subtitle="Ctrl-C stops it", expand=False)
+    return Panel(
+        table, title=f"Vignettes is ready after {seconds:.1f} s", subtitle="Ctrl-C stops it", expand=False
+    )
 
 
 async def serve(settings: Settings, roles: Sequence[str]) -> None:
     """Run some roles until TERM or Ctrl-C."""
     with stop_on_signals() as stop:
         await bootstrap.serve(settings, roles, stop)
-
-

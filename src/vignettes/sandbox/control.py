@@ -29,6 +29,8 @@ class MoveClock(Message):
 
 
 class Now(BaseModel):
+    """The service's time."""
+
     now: AwareDatetime
 
 
@@ -49,6 +51,8 @@ class AskAuthority(Message):
 
 
 class Register(BaseModel):
+    """Everything that the authority has registered."""
+
     registrations: list[dict[str, Any]]
 
 
@@ -60,6 +64,8 @@ class AskInbox(Message):
 
 
 class Arrived(BaseModel):
+    """The mails, in order of arrival."""
+
     messages: list[dict[str, Any]]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from vignettes.sandbox.authority import Authority, AuthorityRegister
 from vignettes.sandbox.clock import MovableClock
 from vignettes.sandbox.control import Control
-from vignettes.sandbox.http import serving
 from vignettes.sandbox.inbox import Inbox
 from vignettes.services.edge import Endpoints
+from vignettes.services.web.serving import serving
 
 
 class World:

@@ -11,11 +11,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from vignettes.messages import events
+from vignettes.messages import commands, events, queries, replies
 from vignettes.messages.replies import Refused
-from vignettes.services.edge import Endpoints, Handle
 from vignettes.services.examples import EXAMPLES, TRIGGER_HEADERS, event_headers
-from vignettes.services.ordering import Ordering
+from vignettes.services.ordering import QUEUE
 
 Json = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
@@ -24,8 +23,10 @@ _DESCRIPTION = """\
 Orders of motorway e-vignettes, over NATS.
 
 Requests are answered on the reply subject of the message; whatever can't be done, however malformed, is \
-answered with `ok: false` and a code. Ask a command again with the same command_id until it is answered: it is \
-executed once. Events are CloudEvents 1.0 in binary mode, delivered at least once and without personal data: \
+answered with `ok: false` and a code. Ask a command again with the same command_id until it is answered: it \
+is executed once.
+
+Events are CloudEvents 1.0 in binary mode, delivered at least once and without personal data: \
 recognise a repeated one by ce-id. Every service answers NATS micro discovery ($SRV.PING, INFO, STATS)."""
 
 _HEADER_MEANINGS = {
@@ -53,28 +54,15 @@ class Answered:
 
 @dataclass(slots=True)
 class Contract:
-    """Stands where roles register their endpoints, and notes them only: a document needs no server."""
+    """What is answered, as the document needs it: known from the messages alone, without any server."""
 
     answered: list[Answered] = field(default_factory=list)
 
-    def answer(
-        self,
-        subject: str,
-        queue: str,
-        message: type[BaseModel],
-        reply: type[BaseModel],
-        handle: Handle,  # noqa: ARG002  # the form of Endpoints.answer
-    ) -> None:
-        """Note what would be answered."""
-        self.answered.append(Answered(subject, queue, message, reply))
-
 
 def contract() -> Contract:
-    """Return what the ordering service answers, as it registers it."""
-    noted = Contract()
-    # Registering needs none of the parts that answering needs.
-    Ordering.register(object.__new__(Ordering), cast("Endpoints", noted))
-    return noted
+    """Return what the ordering service answers."""
+    requests: tuple[type[commands.Command | queries.Query], ...] = (*commands.COMMANDS, *queries.QUERIES)
+    return Contract([Answered(one.subject, QUEUE, one, replies.REPLY_OF[one]) for one in requests])
 
 
 def document(answered: Contract | None = None) -> Json:
@@ -173,14 +161,16 @@ def _sent(name: str, model: type[BaseModel], *, address: str, stream: str, param
 
 
 class _AsSent(GenerateJsonSchema):
-    """What we send is always complete: also a field with a default, such as `ok`."""
+    """What we send holds every field, also `ok` with its default, but for those left out when absent."""
 
     def field_is_required(
         self,
         field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
         total: bool,
     ) -> bool:
-        return self.mode == "serialization" or super().field_is_required(field, total)
+        if self.mode == "validation":
+            return super().field_is_required(field, total)
+        return not field.get("serialization_exclude_if")
 
 
 class _Messages:
@@ -260,8 +250,8 @@ def _ref(*path: str) -> Json:
 
 
 def _sorted(document: Json) -> Json:
-    """Return the same with its keys in order; lists keep theirs, which means something."""
-    return {key: _inside(document[key]) for key in sorted(document)}
+    """Return the same with its keys in order; lists and examples keep theirs, which means something."""
+    return {key: document[key] if key == "examples" else _inside(document[key]) for key in sorted(document)}
 
 
 def _inside(value: Any) -> Any:

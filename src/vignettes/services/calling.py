@@ -40,7 +40,7 @@ class Calling:
                 log.warning("command.unanswered", request=command.subject, error=type(error).__name__)
             else:
                 reply = _REPLY.validate_json(answer.data)
-                if reply["ok"] or reply["error"]["code"] not in {"unavailable"}:
+                if reply["ok"] or reply["error"]["code"] != "unavailable":
                     return reply
             await asyncio.sleep(_PAUSE * 2**attempt)
         raise NoAnswer

@@ -1,6 +1,6 @@
 """The deadline service: emits a trigger for every deadline whose time has come, each once per generation."""
 
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -82,12 +82,18 @@ class Deadlines:
         return len(due)
 
     async def _tell(self, row: dict[str, Any]) -> None:
-        late: datetime = row["now"] - row["due_at"]
+        late: timedelta = row["now"] - row["due_at"]
         log.info(
-            "deadline.fired", order=str(row["order_id"]), purpose=row["purpose"], rule=row["rule"], late_ms=_ms(late)
+            "deadline.fired",
+            order=str(row["order_id"]),
+            purpose=row["purpose"],
+            rule=row["rule"],
+            late_ms=_ms(late),
         )
         if row["purpose"] == "expiry":
-            await self._orderer.command(commands.ExpireOrder(command_id=uuid4(), order_id=row["order_id"], actor=self.name))
+            await self._orderer.command(
+                commands.ExpireOrder(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
+            )
         else:
             await self._publish(row)
 
@@ -113,5 +119,5 @@ def message_id(order_id: UUID, generation: int) -> str:
     return f"{order_id}:{generation}"
 
 
-def _ms(late: Any) -> float:
+def _ms(late: timedelta) -> float:
     return round(late.total_seconds() * 1000, 1)

@@ -19,6 +19,14 @@ from vignettes.messages.forms import Amount, ConsentForm
 
 Decide = Callable[[Order | None, datetime], Order]
 
+#: What the fields of an order are called where they are changed.
+_CHANGE_OF = {
+    "product": "changes.product",
+    "vehicle.country": "changes.vehicle_country",
+    "vehicle.plate": "changes.plate",
+    "valid_from": "changes.valid_from",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -46,7 +54,13 @@ class Deciding:
         self._next_number = next_number
 
     def decision(self, command: commands.Command) -> Decision:
-        """Return what `command` means. Raises InvalidValue for values that no order could take."""
+        """Return what `command` means. Values that no order could take make a decision that refuses."""
+        try:
+            return self._decision(command)
+        except errors.DomainError as refusal:
+            return _refusing(refusal)
+
+    def _decision(self, command: commands.Command) -> Decision:
         match command:
             case commands.Place():
                 return self._place(command)
@@ -69,7 +83,9 @@ class Deciding:
             case commands.StartDueRegistration(order_id=order_id, generation=generation):
                 return _on(order_id, lambda order, at: order.start_when_due(generation, self._terms, at))
             case commands.RecordIssue(order_id=order_id):
-                vignette = Vignette(command.number, command.reference, command.valid_from, command.valid_until)
+                vignette = Vignette(
+                    command.number, command.reference, command.valid_from, command.valid_until
+                )
                 return _on(order_id, lambda order, at: order.record_issue(vignette, at))
             case commands.RecordRejection(order_id=order_id, reason=reason):
                 return _on(order_id, lambda order, at: order.record_rejection(reason, at))
@@ -146,7 +162,11 @@ class Deciding:
 
     def _correct_details(self, command: commands.CorrectDetails) -> Decision:
         def decide(order: Order, at: datetime) -> None:
-            order.correct_details(_changed(order.details, command.changes), at)
+            try:
+                order.correct_details(_changed(order.details, command.changes), at)
+            except errors.InvalidValue as refusal:
+                refusal.field = _CHANGE_OF.get(refusal.field or "", refusal.field)
+                raise
 
         def extra(order: Order) -> dict[str, Any]:
             return {**self._due(order), "warnings": list(vehicle.warnings(order.details.vehicle))}
@@ -157,7 +177,7 @@ class Deciding:
         reason = command.reason or "customer"
 
         def extra(order: Order) -> dict[str, Any]:
-            return {"refund": _form(order.refund or order.credited)}
+            return {"refund": _form(order.refund or order.account.credited)}
 
         return _on(command.order_id, lambda order, at: order.request_refund(reason, at), extra)
 
@@ -180,6 +200,15 @@ def _on(
         return order
 
     return Decision(order_id, decide, extra)
+
+
+def _refusing(refusal: errors.DomainError) -> Decision:
+    """Return a decision that is taken down like any other, so that its command_id stands for it."""
+
+    def decide(_: Order | None, __: datetime) -> Order:
+        raise refusal
+
+    return Decision(None, decide, lambda _: {})
 
 
 def _changed(details: Details, changes: commands.DetailsChange) -> Details:

@@ -42,7 +42,7 @@ def service_name(role: str) -> str:
 class Discovery:
     """Answers $SRV.PING, INFO and STATS for one process: for everybody, for its role, and for itself alone.
 
-    nats.micro's own service would answer the endpoints too, and ours are FastStream's: only its forms are used.
+    The service of nats.micro would answer the endpoints too; FastStream does, so only its forms are used.
     """
 
     def __init__(self, name: str, endpoints: edge.Endpoints | None, *, metadata: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The edge to NATS: strict reading, answers for whatever comes, one context per message in every log line."""
 
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 #: How many requests of one subject are worked on at a time in one process.
 CONCURRENCY = 32
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -93,7 +95,9 @@ def _strictly(message: type[Message]) -> Callable[[NatsMessage], Awaitable[Messa
     return decode
 
 
-async def _measured(stats: EndpointStats, handle: Handle, request: Message, correlation: UUID | None) -> BaseModel:
+async def _measured(
+    stats: EndpointStats, handle: Handle, request: Message, correlation: UUID | None
+) -> BaseModel:
     stats.num_requests += 1
     began = time.perf_counter_ns()
     bind_contextvars(**_ids(request))
@@ -119,8 +123,10 @@ def refused(refusal: DomainError, command_id: UUID | None) -> Refused:
 
 def _problem(error: ErrorDetails) -> Problem:
     named = error.get("ctx", {}).get("field")
-    path = ".".join(str(part) for part in error["loc"])
-    return Problem(code="invalid_request", message=error["msg"], field=named or path or "body")
+    place = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1]):
+        place.pop()  # not a misspelt field but anything at all: an address, or a megabyte
+    return Problem(code="invalid_request", message=error["msg"], field=named or ".".join(place) or "body")
 
 
 def _ids(request: Message) -> dict[str, str]:

@@ -162,7 +162,6 @@ _REPLIES: dict[type[BaseModel], Example] = {
             "variable_symbol": "9922747891",
             "creditor_reference": "RF749922747891",
             "spayd": "SPD*1.0*ACC:CZ6508000000192000145399*AM:349.00*CC:CZK*X-VS:9922747891",
-            "epc": None,
         },
         "manage_url": _MANAGE_URL,
         "warnings": [],
@@ -220,7 +219,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
     events.DetailsCorrected: _event(3, "scheduled", due_at=_DUE),
     events.EmailCorrected: _event(3, "scheduled"),
     events.StartWished: _event(2, "awaiting_payment"),
-    events.OrderHeld: _event(3, "on_hold", reason="window_not_open"),
+    events.OrderHeld: _event(3, "on_hold", reason="start_passed"),
     events.HoldReleased: _event(4, "scheduled"),
     events.RegistrationStarted: _event(3, "registering", rule="lead", due_at=_DUE),
     events.VignetteIssued: _event(

@@ -78,7 +78,11 @@ class Mailing:
             if row is None:
                 return False
             message = self._writing.message(row)
-            record = {"message_id": row["message_id"], "order_id": row["order_id"], "subject": message["Subject"]}
+            record = {
+                "message_id": row["message_id"],
+                "order_id": row["order_id"],
+                "subject": message["Subject"],
+            }
             try:
                 if not server.is_connected:
                     await server.connect()
@@ -86,7 +90,9 @@ class Mailing:
             except (aiosmtplib.SMTPException, OSError) as error:
                 failure = {"retry": _pause(row["attempts"]), "error": _told(error)}
                 await cursor.execute(_FAILED, {**record, **failure})
-                log.warning("mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"])
+                log.warning(
+                    "mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"]
+                )
             else:
                 await cursor.execute(_SENT, record)
                 log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])

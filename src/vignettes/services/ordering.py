@@ -15,21 +15,13 @@ from vignettes.domain.order import Order
 from vignettes.eventstore.append import Appender, Command, Reply
 from vignettes.messages import commands, queries, replies
 from vignettes.services.deciding import Deciding
-from vignettes.services.edge import Endpoints
+from vignettes.services.edge import Endpoints, Handle
 from vignettes.services.links import BodyHash, Links
 from vignettes.services.reading import Reading
 
 log = structlog.get_logger(__name__)
 
 QUEUE = "orders"
-
-_REPLIES: dict[type[commands.Command], type[BaseModel]] = {
-    commands.Place: replies.Placed,
-    commands.ReceivePayment: replies.PaymentCounted,
-    commands.CorrectDetails: replies.DetailsNowCorrect,
-    commands.CorrectEmail: replies.EmailNowCorrect,
-    commands.RequestRefund: replies.RefundGranted,
-}
 
 
 class Ordering:
@@ -38,7 +30,14 @@ class Ordering:
     name = "ordering"
 
     def __init__(
-        self, appender: Appender, deciding: Deciding, links: Links, hashes: BodyHash, reading: Reading, *, threads: int
+        self,
+        appender: Appender,
+        deciding: Deciding,
+        links: Links,
+        hashes: BodyHash,
+        reading: Reading,
+        *,
+        threads: int,
     ) -> None:
         self._appender = appender
         self._deciding = deciding
@@ -49,12 +48,14 @@ class Ordering:
 
     def register(self, endpoints: Endpoints) -> None:
         """Answer every command and query of the published language."""
-        for command in commands.COMMANDS:
-            reply = _REPLIES.get(command, replies.Done)
-            endpoints.answer(command.subject, QUEUE, command, reply, self.execute)
-        endpoints.answer(queries.AskStatus.subject, QUEUE, queries.AskStatus, replies.Standing, self._status)
-        endpoints.answer(queries.AskHistory.subject, QUEUE, queries.AskHistory, replies.History, self._history)
-        endpoints.answer(queries.AskEmails.subject, QUEUE, queries.AskEmails, replies.Mails, self._emails)
+        answering: dict[type[commands.Command | queries.Query], Handle] = {
+            **dict.fromkeys(commands.COMMANDS, self.execute),
+            queries.AskStatus: self._status,
+            queries.AskHistory: self._history,
+            queries.AskEmails: self._emails,
+        }
+        for request, handle in answering.items():
+            endpoints.answer(request.subject, QUEUE, request, replies.REPLY_OF[request], handle)
 
     async def run(self) -> None:
         """Live as long as the process: requests come by subscription."""
@@ -98,7 +99,7 @@ class Ordering:
         if reply.order_id and (generation := body.pop("link_generation", None)):
             body["manage_url"] = self._links.manage(reply.order_id, generation)
         log.info("command.done", request=message.subject, order=str(reply.order_id), status=body["status"])
-        return _REPLIES.get(type(message), replies.Done).model_validate(
+        return replies.REPLY_OF[type(message)].model_validate(
             {"command_id": reply.command_id, "order_id": reply.order_id, "position": reply.position, **body}
         )
 

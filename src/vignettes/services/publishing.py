@@ -36,15 +36,15 @@ class PublishedView:
 
     async def write(self, connection: AsyncConnection) -> None:  # noqa: ARG002  # the protocol's
         """Publish in order, and wait for every acknowledgement; one that is missing repeats the batch."""
-        acknowledgements = [
-            await self._jetstream.publish_async(
-                subject, body, wait_stall=_ACKNOWLEDGED_WITHIN, stream=events.STREAM, headers=head
-            )
-            for subject, head, body in self._waiting
-        ]
-        if acknowledgements:
-            async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
-                await asyncio.gather(*acknowledgements)
+        acknowledgements = []
+        async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
+            for subject, head, body in self._waiting:
+                # Without wait_stall: with it nats-py turns a cancellation into an error, and we would not stop.
+                acknowledgement = await self._jetstream.publish_async(
+                    subject, body, stream=events.STREAM, headers=head
+                )
+                acknowledgements.append(acknowledgement)
+            await asyncio.gather(*acknowledgements)
         self.forget()
 
     def forget(self) -> None:

@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import TypeAdapter
 
 from vignettes.domain import references
+from vignettes.domain.errors import Unavailable
 from vignettes.domain.order import Order
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.orders import Orders, order_id_of
@@ -46,23 +47,33 @@ class Reading:
     async def status(
         self, order_id: UUID | None, order_number: str | None, min_position: int | None
     ) -> replies.Standing | None:
-        """Return the order's row; waits for `min_position` up to 2 s, and says honestly how far the view is."""
+        """Return the order's row; waits for `min_position` up to 2 s, and says honestly how far the view is.
+
+        None means that the log knows no such order, not that the view does not know it yet.
+        """
         wanted = order_id or _id_of(order_number)
         if wanted is None:
             return None
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            if min_position is not None:
-                await _wait_for(cursor, min_position)
-            await cursor.execute(_STATUS, (wanted,), prepare=True)
-            row = await cursor.fetchone()
-        if row is None or row["order_id"] is None:
-            return None
+        row = await self._row(wanted, min_position)
+        if row is None:
+            placed_at = await asyncio.to_thread(self._orders.position_of, wanted)
+            if placed_at is None:
+                return None
+            row = await self._row(wanted, placed_at)
+        if row is None:
+            raise Unavailable("The view has not come so far yet.")
         as_of = row.pop("as_of_position")
         return replies.Standing(order=_JSON.dump_python(row, mode="json"), as_of_position=as_of)
 
-    def history(
-        self, order_id: UUID, until: datetime | None, version: int | None
-    ) -> replies.History | None:
+    async def _row(self, order_id: UUID, min_position: int | None) -> dict[str, Any] | None:
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            if min_position is not None:
+                await _wait_for(cursor, min_position)
+            await cursor.execute(_STATUS, (order_id,), prepare=True)
+            row = await cursor.fetchone()
+        return row if row and row["order_id"] else None
+
+    def history(self, order_id: UUID, until: datetime | None, version: int | None) -> replies.History | None:
         """Return the events up to a time or a version, and the state that they make."""
         events = [
             event
@@ -77,11 +88,11 @@ class Reading:
         return replies.History(order_id=order_id, events=[_told(e) for e in events], state=_state(order))
 
     async def emails(self, order_id: UUID) -> replies.Mails | None:
-        """Return the mails of one order, each with its subject as sent, or as it will be."""
+        """Return the mails of one order, each with its subject as sent, or as it will be; None: no such order."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_MAILS, (order_id,))
             rows = await cursor.fetchall()
-        if not rows:
+        if not rows and await asyncio.to_thread(self._orders.position_of, order_id) is None:
             return None
         return replies.Mails(order_id=order_id, emails=[self._mail(row) for row in rows])
 

@@ -107,7 +107,11 @@ class Registration:
                 await self._take(connection, row)
         soonest = await (await connection.execute(_SOONEST)).fetchone()
         seconds = soonest[0] if soonest else None
-        return POLL_SECONDS if seconds is None or len(self._under_way) == CONCURRENCY else min(max(seconds, 0.01), POLL_SECONDS)
+        return (
+            POLL_SECONDS
+            if seconds is None or len(self._under_way) == CONCURRENCY
+            else min(max(seconds, 0.01), POLL_SECONDS)
+        )
 
     async def _take(self, connection: AsyncConnection, row: dict[str, Any]) -> None:
         claim = {"order_id": row["order_id"], "started_at": row["started_at"], "lease": uuid4()}
@@ -133,11 +137,10 @@ class Registration:
 
     async def _outcome(self, row: dict[str, Any], claim: dict[str, Any], attempts: int) -> str:
         application = application_for(row)
-        answer = await self._authority.find(application) if attempts > 1 else None
-        if answer is None:
-            if not await self._still_ours(claim):
-                return "lease_lost"
-            answer = await self._authority.register(application)
+        found = await self._authority.find(application) if attempts > 1 else None
+        if found is None and not await self._still_ours(claim):
+            return "lease_lost"
+        answer = found or await self._authority.register(application)
         if isinstance(answer, Unknown):
             log.warning("registration.unknown", why=answer.why)
             return f"unknown: {answer.why}"

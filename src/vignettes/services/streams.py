@@ -19,7 +19,7 @@ _STREAMS = (
 
 
 class StreamDiffers(Exception):
-    """A stream of this name exists with another form; bring it in line or remove it, then start again:"""
+    """A stream of this name exists with another form; bring it in line or remove it, then start again."""
 
 
 async def ensure(client: Client, replicas: int = 1) -> None:

@@ -1,6 +1,5 @@
 """Triggers from the stream: each becomes a command, and is acknowledged only when its end is known."""
 
-
 import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub

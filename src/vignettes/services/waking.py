@@ -1,4 +1,4 @@
-"""Waiting for work: woken by PostgreSQL's notifications, looking again beneath them, never dying of a lost connection."""
+"""Waiting for work: woken by PostgreSQL, looking again beneath that, never dying of a lost connection."""
 
 import asyncio
 import random

@@ -74,8 +74,12 @@ class Writing:
                 "creditor_reference": references.creditor_reference(number),
                 "payee_name": self._payee.name,
                 "payee_iban": self._payee.iban,
-                "manage_url": "" if row["kind"] in _WITHOUT_LINKS else self._links.manage(order_id, generation),
-                "start_url": None if row["kind"] in _WITHOUT_LINKS else self._links.start(order_id, generation),
+                "manage_url": ""
+                if row["kind"] in _WITHOUT_LINKS
+                else self._links.manage(order_id, generation),
+                "start_url": None
+                if row["kind"] in _WITHOUT_LINKS
+                else self._links.start(order_id, generation),
                 "support_email": self._sender.support_email,
                 "support_whatsapp": self._sender.support_whatsapp,
             }

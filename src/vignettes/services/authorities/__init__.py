@@ -49,5 +49,5 @@ class Authority(Protocol):
     async def register(self, application: Application) -> Registered | Rejected | Unknown:
         """Register a vehicle. Not idempotent: called twice it may register twice."""
 
-    async def find(self, application: Application) -> Registered | None | Unknown:
+    async def find(self, application: Application) -> Registered | Unknown | None:
         """Return what the authority holds under our reference; None when it holds nothing."""

@@ -56,7 +56,7 @@ class HttpAuthority:
             return Unknown(type(error).__name__)
         return Unknown(f"HTTP {answer.status_code}")
 
-    async def find(self, application: Application) -> Registered | None | Unknown:
+    async def find(self, application: Application) -> Registered | Unknown | None:
         question = {"reference": str(application.reference), "country": application.country}
         try:
             answer = await self._client.get("/registrations", params=question)

@@ -1,6 +1,7 @@
 """The web application: health, metrics and documentation, each answer closed against other sites."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def _health(client: Client, roles: Sequence[str], database: AsyncConnectionPool)
 
 
 def _documentation(asyncapi: Callable[[], dict[str, Any]]) -> APIRouter:
+    known = cache(asyncapi)  # it depends on the code alone, and takes a while to write
     router = APIRouter(prefix="/docs", include_in_schema=False, default_response_class=HTMLResponse)
 
     @router.get("")
@@ -88,11 +90,11 @@ def _documentation(asyncapi: Callable[[], dict[str, Any]]) -> APIRouter:
 
     @router.get("/asyncapi")
     async def messages() -> str:
-        return pages.messages(asyncapi())
+        return pages.messages(known())
 
     @router.get("/asyncapi.json")
     async def document() -> JSONResponse:
-        return JSONResponse(asyncapi())
+        return JSONResponse(known())
 
     return router
 

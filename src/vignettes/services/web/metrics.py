@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from psycopg_pool import AsyncConnectionPool
 
-from vignettes.domain.order import Status
+from vignettes.domain.details import Status
 
 DATABASE_SECONDS = 3.0
 
@@ -18,7 +18,7 @@ _BEHIND = "SELECT view, events_behind FROM read.projection_lag ORDER BY view"
 _ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
 _MAILS = "SELECT count(*) FROM read.emails WHERE state <> 'sent'"
 # By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
-_OVERDUE = "SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < now()"
+_OVERDUE = "SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < clock.now()"
 
 
 @dataclass(frozen=True, slots=True)

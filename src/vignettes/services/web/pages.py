@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 Json = dict[str, Any]
 
 _LIMITS = {
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
     "minimum": "at least {}",
     "maximum": "at most {}",
     "maxItems": "at most {} of them",

@@ -1,0 +1,66 @@
+"""Real servers for the tests: one PostgreSQL per run with a migrated template, a fresh database and NATS per test."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from service import Service, running_service
+
+from vignettes.eventstore.migrations import migrate
+from vignettes.eventstore.orders import Orders
+from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
+
+TEMPLATE = "vignettes_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Start PostgreSQL with a database that has the schema, to be copied by each test."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    server.ensure_database(TEMPLATE)
+    migrate(server.url(TEMPLATE))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Give the URL of a database of this test's own, with the schema and nothing in it."""
+    name = f"test_{next(_numbers)}"
+    _administer(postgres, "CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+    yield postgres.url(name)
+    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _administer(server: EmbeddedPostgres, statement: str, *names: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture
+def orders(database: str) -> Iterator[Orders]:
+    """Give the log of this test's database."""
+    log = Orders(database)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """Start NATS with an empty JetStream, on a free port."""
+    server = EmbeddedNats(tmp_path / "nats", 0)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def service(database: str, nats_server: EmbeddedNats, tmp_path: Path) -> AsyncIterator[Service]:
+    """Run every role in this process, with the sandbox and its movable clock."""
+    async with running_service(database, nats_server.url, tmp_path / "data") as running:
+        yield running

@@ -1,0 +1,246 @@
+"""Given, when, then for orders: facts in the past tense, commands in the imperative, events compared.
+
+The clock shows Prague time. It stands still unless a step says `at="2026-07-19 12:00"`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from vignettes.domain.catalogue import product as product_of
+from vignettes.domain.catalogue import zone
+from vignettes.domain.details import Consent, Details, Payment, Status, Vignette
+from vignettes.domain.errors import DomainError
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.vehicle import Vehicle
+
+PRAGUE = zone("Europe/Prague")
+TERMS = Terms()
+ORDER_ID = UUID("454fa8e6-b8dd-5b57-8225-7030578165d9")
+CONSENT = Consent("immediate_performance", "2026-01", datetime(2026, 7, 1, 9, tzinfo=PRAGUE))
+_NOT_COMPARED = {"originator_id", "originator_version", "originator_topic", "timestamp"}
+
+
+def clock(text):
+    """An instant as a clock in Prague shows it."""
+    return datetime.fromisoformat(text).replace(tzinfo=PRAGUE)
+
+
+def czk(amount):
+    """Whole crowns."""
+    return Money(amount * 100, "CZK")
+
+
+def details(product="CZ-10D", start="2026-07-20", plate="1AB2345", country="CZ"):
+    return Details(product, Vehicle.of(country, plate), Start.parse(start, product_of(product)))
+
+
+# --- commands: what `when` takes. A CZ-10D costs 399 CZK, a CZ-1D 329, a CZ-30D 579.
+
+
+@dataclass(frozen=True)
+class Command:
+    act: Callable
+    at: str | None = None
+    when_due: bool = False
+
+
+def pay(amount=None, payment_id="bank-1", at=None, received=None, booked=True):
+    """Pay `amount`, or all that is outstanding."""
+
+    def act(order, now):
+        arrived = clock(received) if received else now
+        money = amount if amount is not None else order.outstanding
+        order.receive_payment(Payment(payment_id, money, "bank_transfer", arrived, booked), now)
+
+    return Command(act, at)
+
+
+def notice(amount=None, payment_id="bank-1", at=None):
+    """Tell that money was sent or authorised, which pays for nothing."""
+    return pay(amount, payment_id, at, booked=False)
+
+
+def correct(at=None, **changes):
+    """Change plate, country, start or product."""
+
+    def act(order, now):
+        known = order.details
+        wished = {
+            "product": known.product,
+            "start": known.start.text(),
+            "plate": known.vehicle.plate,
+            "country": known.vehicle.country,
+        }
+        order.correct_details(details(**wished | changes), now)
+
+    return Command(act, at)
+
+
+def correct_email(email, at=None):
+    return Command(lambda order, now: order.correct_email(email, now), at)
+
+
+def start_at_once(consent=None, at=None):
+    return Command(lambda order, now: order.start_at_once(consent, now), at)
+
+
+def trigger(generation=None, at=None):
+    """A trigger comes in: for the generation that counts, unless another is given."""
+
+    def act(order, now):
+        order.start_when_due(order.generation if generation is None else generation, TERMS, now)
+
+    return Command(act, at)
+
+
+def issue(number="CZ26-1", at=None):
+    def act(order, now):
+        order.record_issue(Vignette(number, "ref-1", clock("2026-07-20"), clock("2026-07-29 23:59:59")), now)
+
+    return Command(act, at)
+
+
+def reject(reason="plate_not_accepted", at=None):
+    return Command(lambda order, now: order.record_rejection(reason, now), at)
+
+
+def request_refund(reason="journey cancelled", at=None):
+    return Command(lambda order, now: order.request_refund(reason, now), at)
+
+
+def confirm_refund(amount, refund_id="out-1", at=None):
+    return Command(lambda order, now: order.confirm_refund(refund_id, amount, now), at)
+
+
+def expire(at=None):
+    return Command(lambda order, now: order.expire(TERMS, now), at)
+
+
+# --- facts: what `given` takes; each is its command, and must have recorded something
+
+
+@dataclass(frozen=True)
+class Placed:
+    details: Details
+    at: str
+
+
+def placed(at="2026-07-01 10:00", **chosen):
+    return Placed(details(**chosen), at)
+
+
+def registration_started():
+    """Wait for the deadline, and start by its trigger."""
+    return replace(trigger(), when_due=True)
+
+
+paid, noticed, corrected, wished = pay, notice, correct, start_at_once
+issued, rejected, expired = issue, reject, expire
+refund_requested, refund_confirmed, triggered = request_refund, confirm_refund, trigger
+
+
+# --- events: what `then` takes
+
+
+@dataclass(frozen=True)
+class Expected:
+    event: type
+    fields: dict = field(default_factory=dict)
+
+    def told_by(self, event):
+        """Compare the class, and the fields that the example is about."""
+        return type(event) is self.event and self.fields == {
+            key: value for key, value in said(event).items() if key in self.fields
+        }
+
+
+def event(event_class, **fields):
+    unknown = fields.keys() - event_class.__dataclass_fields__.keys()
+    assert not unknown, f"{event_class.__name__} has no {unknown}"
+    return Expected(event_class, fields)
+
+
+def said(recorded):
+    """What an event says, without ids and times of its own."""
+    return {key: value for key, value in vars(recorded).items() if key not in _NOT_COMPARED}
+
+
+class Scenario:
+    """One order's example: its past, what is asked of it, and what it records."""
+
+    def __init__(self):
+        self.order = None
+        self.now = None
+        self.recorded = []
+        self.refused = None
+
+    def given(self, *facts):
+        for fact in facts:
+            if isinstance(fact, Placed):
+                self._place(fact)
+            else:
+                self._move(fact)
+                fact.act(self.order, self.now)
+            assert self.order.collect_events(), f"{fact} changed nothing: no fact"
+        return self
+
+    def when(self, command):
+        """Ask; what is recorded or refused is for `then`."""
+        self.refused = None
+        self._move(command)
+        try:
+            command.act(self.order, self.now)
+        except DomainError as refusal:
+            self.refused = refusal
+        self.recorded = list(self.order.collect_events())
+
+    def then(self, *expected):
+        """These events, in this order, and no others."""
+        if self.refused:
+            raise self.refused
+        wanted = [each if isinstance(each, Expected) else event(each) for each in expected]
+        told = len(wanted) == len(self.recorded) and all(
+            each.told_by(recorded) for each, recorded in zip(wanted, self.recorded, strict=True)
+        )
+        shown = [(type(each).__name__, said(each)) for each in self.recorded]
+        assert told, f"recorded {shown}, not {wanted}"
+
+    def then_nothing(self):
+        self.then()
+
+    def then_refused(self, error, **named):
+        assert type(self.refused) is error, f"{self.refused!r}, recorded {self.recorded}"
+        assert not self.recorded
+        for name, value in named.items():
+            assert getattr(self.refused, name) == value
+
+    def then_status(self, status):
+        assert self.order.status is Status(status)
+
+    def then_due(self, text, rule=None):
+        """Registration is due at this time in Prague; None: it waits for something else."""
+        deadline = self.order.deadline(TERMS)
+        assert (deadline and deadline.due_at) == (clock(text) if text else None)
+        if rule:
+            assert deadline.rule == rule
+
+    def _place(self, fact):
+        self.now = clock(fact.at)
+        self.order = Order.place(
+            ORDER_ID,
+            number="V9922747891",
+            details=fact.details,
+            email="driver@example.org",
+            language="cs",
+            at=self.now,
+        )
+
+    def _move(self, command):
+        if command.when_due:
+            self.now = self.order.deadline(TERMS).due_at
+        elif command.at:
+            self.now = clock(command.at)

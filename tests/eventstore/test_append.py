@@ -1,0 +1,285 @@
+"""One command, one transaction, one answer: whoever asks, however often, whatever breaks in between."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+from eventsourcing.persistence import OperationalError
+from eventstore_helpers import NOON, ask, changing, pay, placing, standing, writing_to
+
+from vignettes.domain import errors
+from vignettes.eventstore.append import Appender
+from vignettes.eventstore.orders import Orders
+
+
+@pytest.fixture
+def appender(orders):
+    return Appender(orders)
+
+
+@pytest.fixture
+def elsewhere(database):
+    """Another process: its own connections, its own memory."""
+    log = Orders(database)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def order_id(appender):
+    """An order that is on record."""
+    return appender.execute(placing()).order_id
+
+
+def commands_on_record(database):
+    return ask(database, "SELECT command_id FROM log.commands")
+
+
+def events_of(database, order_id):
+    query = "SELECT topic FROM log.events WHERE originator_id = %s ORDER BY originator_version"
+    return ask(database, query, order_id)
+
+
+# --- recorded once, answered for ever ---
+
+
+def test_events_and_answer_are_recorded_together(database, appender):
+    """The same transaction wrote both, so neither can be there without the other."""
+    command = placing(payload_hash=b"hash of the body")
+    reply = appender.execute(command)
+    [row] = ask(
+        database,
+        "SELECT c.payload_hash, c.order_id, c.position, c.reply, c.xmin = e.xmin"
+        " FROM log.commands c JOIN log.events e ON e.notification_id = c.position WHERE c.command_id = %s",
+        command.command_id,
+    )
+    assert row == (b"hash of the body", command.order_id, reply.position, reply.body, True)
+    assert reply.body["status"] == "awaiting_payment"
+
+
+def test_asked_again_elsewhere_it_answers_the_same(database, appender, elsewhere, order_id):
+    """Any process knows the answer that any other gave, and records nothing more."""
+    command = writing_to(order_id, "new@example.com")
+    first = appender.execute(command)
+    appender.execute(writing_to(order_id, "newer@example.com"))
+    assert Appender(elsewhere).execute(command) == first
+    assert len(events_of(database, order_id)) == 3
+
+
+def test_another_body_under_the_same_id_is_refused(database, appender, order_id):
+    """Whoever reuses an id by mistake must not get the answer to another question."""
+    command_id = uuid4()
+    appender.execute(writing_to(order_id, "new@example.com", command_id=command_id, payload_hash=b"one"))
+    with pytest.raises(errors.CommandIdReused) as refused:
+        appender.execute(writing_to(order_id, "no@example.com", command_id=command_id, payload_hash=b"two"))
+    assert refused.value.field == "command_id"
+    assert len(events_of(database, order_id)) == 2
+
+
+def test_a_refusal_is_kept_and_answered_again(database, appender, elsewhere, order_id):
+    """What was refused stays refused under its id, even when the order would allow it by now."""
+    refund = changing(order_id, lambda order, at: order.request_refund("customer", at))
+    first = appender.execute(refund)
+    assert first.refusal == {"code": "not_paid", "message": "No money has arrived for this order."}
+    appender.execute(changing(order_id, lambda order, at: pay(order, at=at)))
+    assert Appender(elsewhere).execute(refund) == first
+    assert "order.refund-requested.v1" not in events_of(database, order_id)
+
+
+def test_a_command_that_changes_nothing_is_answered_with_where_the_order_stands(appender, orders, order_id):
+    """A correction to what already is records no event; its answer names the last position."""
+    reply = appender.execute(writing_to(order_id, "driver@example.com"))
+    assert reply.position == orders.position_of(order_id)
+    assert reply.body["version"] == 1
+
+
+# --- others write at the same time ---
+
+
+def test_a_decision_on_a_stale_order_is_taken_again(database, appender, elsewhere, order_id):
+    """Another process writes between our load and our append: we decide anew, on what is true by then."""
+    seen = []
+
+    def act(order, at):
+        if not seen:
+            Appender(elsewhere).execute(writing_to(order_id, "theirs@example.com"))
+        seen.append(order.email)
+        order.correct_email("ours@example.com", at)
+
+    reply = appender.execute(changing(order_id, act))
+    assert seen == ["driver@example.com", "theirs@example.com"]
+    assert reply.body["version"] == 3
+    assert elsewhere.find(order_id).email == "ours@example.com"
+
+
+def test_endless_conflicts_end_in_a_refusal_that_records_nothing(database, appender, elsewhere, order_id):
+    """Bounded attempts; then the caller is told to ask again, and may under the same id."""
+    attempts = []
+
+    def act(order, at):
+        attempts.append(at)
+        Appender(elsewhere).execute(writing_to(order_id, f"{len(attempts)}@example.com"))
+        order.correct_email("ours@example.com", at)
+
+    command = changing(order_id, act)
+    with pytest.raises(errors.Conflict):
+        appender.execute(command)
+    assert 5 <= len(attempts) <= 50
+    assert command.command_id not in commands_on_record(database)
+    calm = writing_to(order_id, "ours@example.com", command_id=command.command_id)
+    assert appender.execute(calm).body["version"] == len(attempts) + 2
+
+
+@pytest.mark.parametrize("race", range(20))
+def test_one_command_raced_by_two_is_recorded_once(race, database, appender, elsewhere, order_id):
+    """Both have decided before either has recorded: one event, one answer, the same for both."""
+    both_decided = threading.Barrier(2, timeout=10)
+    decided = threading.local()
+
+    def act(order, at):
+        if not hasattr(decided, "once"):
+            decided.once = True
+            both_decided.wait()
+        order.correct_email("new@example.com", at)
+
+    command = changing(order_id, act)
+    with ThreadPoolExecutor(2) as threads:
+        racing = [threads.submit(each.execute, command) for each in (appender, Appender(elsewhere))]
+        first, second = [each.result(timeout=20) for each in racing]
+    assert first == second
+    assert events_of(database, order_id) == ["order.placed.v1", "order.email-corrected.v1"]
+
+
+# --- what an event keeps ---
+
+
+def test_each_event_says_who_asked_by_which_command_and_when(database, appender, orders):
+    """An auditor reads it in the stored bytes, beside what happened."""
+    command = placing(actor="support:eva", correlation_id=uuid4())
+    appender.execute(command)
+    [state] = ask(database, "SELECT convert_from(state, 'UTF8')::jsonb FROM log.events")
+    assert state["by"] == "support:eva"
+    assert state["cmd"] == str(command.command_id)
+    assert state["cor"] == str(command.correlation_id)
+    [answered_at] = ask(database, "SELECT recorded_at FROM log.commands")
+    [recorded] = orders.history(command.order_id)
+    assert recorded.recorded_at == answered_at
+    assert recorded.envelope == command.envelope
+
+
+def test_time_never_goes_backwards_within_an_order(database, appender, orders, order_id):
+    """The clock was an hour ahead and was set right: the next event is not dated before the last one."""
+    ask(database, "UPDATE clock.shift SET ahead = '1 hour'")
+    appender.execute(writing_to(order_id, "ahead@example.com"))
+    ask(database, "UPDATE clock.shift SET ahead = '0'")
+    appender.execute(writing_to(order_id, "behind@example.com"))
+    times = [recorded.recorded_at for recorded in orders.history(order_id)]
+    assert times == sorted(times)
+    assert times[1] - times[0] > timedelta(minutes=59)
+    assert times[0] > NOON - timedelta(days=365)
+
+
+# --- what breaks ---
+
+
+def test_nothing_is_recorded_when_the_answer_can_not_be(database, appender, order_id):
+    """An answer that is no JSON, or that the database refuses, takes its events with it."""
+    with pytest.raises(TypeError):
+        appender.execute(writing_to(order_id, "a@example.com", answer=lambda _: {"status": object()}))
+    ask(database, "ALTER TABLE log.commands ADD CONSTRAINT full_up CHECK (actor_is_fine(reply))") if False else None
+    ask(database, "ALTER TABLE log.commands ADD CHECK (reply->>'version' <> '2')")
+    with pytest.raises(errors.Conflict):
+        appender.execute(writing_to(order_id, "b@example.com"))
+    assert events_of(database, order_id) == ["order.placed.v1"]
+    assert len(commands_on_record(database)) == 1
+
+
+class Losing:
+    """Appends, and then loses the reply: what a connection does that breaks after COMMIT."""
+
+    def __init__(self, orders, monkeypatch, *, times=1):
+        self._insert = orders.journal.insert_events
+        self._left = times
+        monkeypatch.setattr(orders.journal, "insert_events", self)
+
+    def __call__(self, events, **answer):
+        positions = self._insert(events, **answer)
+        if self._left:
+            self._left -= 1
+            raise OperationalError("server closed the connection unexpectedly")
+        return positions
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_its_id(database, orders, monkeypatch, order_id):
+    """Never repeated, never read as "not done": the log is asked whether it knows the command."""
+    Losing(orders, monkeypatch)
+    command = writing_to(order_id, "new@example.com")
+    reply = Appender(orders).execute(command)
+    assert reply.body["version"] == 2
+    assert reply.position == orders.position_of(order_id)
+    assert events_of(database, order_id) == ["order.placed.v1", "order.email-corrected.v1"]
+
+
+def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(
+    database, orders, monkeypatch, order_id
+):
+    """The look-up fails too: the caller asks again with the same id and gets what was recorded."""
+    Losing(orders, monkeypatch)
+    command, looks = writing_to(order_id, "new@example.com"), []
+    look_up = orders.now_and_known
+
+    def failing_the_second_time(command_id):
+        looks.append(command_id)
+        if len(looks) == 2:
+            raise OperationalError("no connection")
+        return look_up(command_id)
+
+    monkeypatch.setattr(orders, "now_and_known", failing_the_second_time)
+    with pytest.raises(errors.Unavailable):
+        Appender(orders).execute(command)
+    assert Appender(orders).execute(command).body["version"] == 2
+    assert len(events_of(database, order_id)) == 2
+
+
+def test_a_failure_before_the_commit_is_unavailable_and_done_when_asked_again(
+    database, orders, monkeypatch, order_id
+):
+    """Nothing is on record, so nothing is claimed; the same command then does its work."""
+
+    def broken(*_, **__):
+        raise OperationalError("connection refused")
+
+    command = writing_to(order_id, "new@example.com")
+    with monkeypatch.context() as broken_for_now:
+        broken_for_now.setattr(orders.journal, "insert_events", broken)
+        with pytest.raises(errors.Unavailable):
+            Appender(orders).execute(command)
+    assert len(events_of(database, order_id)) == 1
+    assert Appender(orders).execute(command).body["version"] == 2
+
+
+def test_a_database_that_only_reads_is_unavailable(database, appender, elsewhere, order_id):
+    """A standby that is not promoted yet refuses to write; that is no answer to the customer."""
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    ask(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    reading_only = Orders(database)
+    try:
+        with pytest.raises(errors.Unavailable):
+            Appender(reading_only).execute(writing_to(order_id, "new@example.com"))
+    finally:
+        reading_only.close()
+    assert elsewhere.find(order_id).email == "driver@example.com"
+
+
+def test_an_append_lock_that_is_not_given_back_is_unavailable(database, orders, monkeypatch, order_id):
+    """Waiting is bounded by lock_timeout; the caller hears that nothing is known, and may ask again."""
+    monkeypatch.setattr(orders._datastore, "lock_timeout", 1)
+    command = writing_to(order_id, "new@example.com")
+    with psycopg.connect(database) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", (0x7669676E,))
+        with pytest.raises(errors.Unavailable):
+            Appender(orders).execute(command)
+    assert Appender(orders).execute(command).body == {**standing(orders.find(order_id))}

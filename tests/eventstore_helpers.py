@@ -1,0 +1,200 @@
+"""Orders with a past, written straight to the log; commands as the ordering service makes them; tables as they stand."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import AsyncConnection
+
+from vignettes.domain.details import Consent, Details, Payment, Vignette
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.references import number_from_serial
+from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.vehicle import Vehicle
+from vignettes.eventstore.append import Command
+from vignettes.eventstore.codec import Envelope
+from vignettes.eventstore.connections import conninfo
+from vignettes.eventstore.orders import Orders, order_id_of
+from vignettes.projections.deadlines import DeadlinesView
+from vignettes.projections.emails import EmailsView
+from vignettes.projections.follower import Follower
+from vignettes.projections.order_status import OrderStatusView
+from vignettes.projections.view import View
+
+#: Noon in Prague, a Monday. Histories are told from here; nothing in a view reads the real clock.
+NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+TERMS = Terms()
+DOMAIN = "vignettes.example"
+
+_serials = itertools.count(1)
+
+
+# --- orders and what happens to them ---
+
+
+def details(day: int = 7, product: str = "CZ-10D", plate: str = "2A2 2345", at: datetime = NOON) -> Details:
+    """Return details that begin so many days after `at`."""
+    return Details(product, Vehicle.of("CZ", plate), Start((at + day * DAY).date()))
+
+
+def an_order(wanted: Details | None = None, at: datetime = NOON, email: str = "driver@example.com") -> Order:
+    """Place an order for a Czech ten-day vignette a week ahead, or a different one."""
+    number = number_from_serial(next(_serials))
+    return Order.place(
+        order_id_of(number), number=number, details=wanted or details(), email=email, language="en", at=at
+    )
+
+
+def pay(order: Order, amount: int | None = None, at: datetime = NOON, **different: Any) -> Order:
+    """Pay what is outstanding, or another amount."""
+    currency = order.price.total.currency
+    money = Money(order.outstanding.amount if amount is None else amount, currency)
+    payment = {"payment_id": f"{order.number}-{order.version}", "amount": money, "method": "card"}
+    order.receive_payment(Payment(**{**payment, "received_at": at, **different}), at)
+    return order
+
+
+def start(order: Order, at: datetime = NOON) -> Order:
+    """Start for a customer who asks for it, with the consent that it takes."""
+    order.start_at_once(Consent("immediate_performance", "2026-01", at, "en"), at)
+    return order
+
+
+def issue(order: Order, at: datetime = NOON) -> Order:
+    """Let the authority say yes."""
+    order.record_issue(Vignette("CZ-0001", "ref-1", at, at + 10 * DAY), at)
+    return order
+
+
+def record(orders: Orders, *changed: Order, actor: str = "test") -> Sequence[int]:
+    """Append what is new in these orders, one event of each in turn, and return the positions."""
+    streams = [order.collect_events() for order in changed]
+    turns = itertools.zip_longest(*streams)
+    envelope = Envelope(actor, uuid4())
+    stored = [orders.codec.to_stored_event(event, envelope) for turn in turns for event in turn if event]
+    return orders.journal.insert_events(stored) or []
+
+
+def stories() -> list[Order]:
+    """Return orders that have met every event there is, some of them twice."""
+    later = NOON + DAY
+    issued = issue(start(pay(an_order())))
+    overpaid = pay(pay(an_order(), 10_000), 40_000, later)
+    overpaid.correct_email("other@example.com", later)
+    overpaid.confirm_refund("surplus", overpaid.account.surplus_open, later + HOUR)
+    corrected = pay(an_order(details(9)))
+    corrected.correct_details(details(5), later)
+    corrected.correct_details(details(5, "CZ-30D"), later)
+    pay(corrected, at=later + HOUR)
+    corrected.request_refund("customer", later + 2 * HOUR)
+    corrected.confirm_refund("back", corrected.refund, later + 3 * HOUR)
+    rejected = an_order(details(3))
+    start(rejected)  # before the money: a wish
+    pay(rejected)
+    rejected.start_when_due(rejected.generation, TERMS, NOON)
+    rejected.record_rejection("unknown plate", NOON + HOUR)
+    rejected.correct_details(details(3, plate="3A3 2345"), NOON + 2 * HOUR)
+    rejected.start_when_due(rejected.generation, TERMS, NOON + 3 * HOUR)
+    expired = pay(an_order(details(1)), 5_000)
+    expired.expire(TERMS, NOON + 30 * DAY)
+    held = pay(an_order(details(1)), at=NOON + 3 * DAY)
+    held.correct_details(details(8), NOON + 4 * DAY)
+    noticed = pay(an_order(), booked=False)
+    return [issued, overpaid, corrected, rejected, expired, held, noticed]
+
+
+# --- commands ---
+
+
+def standing(order: Order) -> dict[str, Any]:
+    """Answer as the ordering service does."""
+    return {"order_number": order.number, "version": order.version, "status": str(order.status)}
+
+
+def placing(**different: Any) -> Command:
+    """Return a command that places an order a week ahead of the service's time."""
+    number = number_from_serial(next(_serials))
+
+    def decide(order: Order | None, at: datetime) -> Order:
+        return Order.place(
+            order_id_of(number),
+            number=number,
+            details=details(at=at),
+            email="driver@example.com",
+            language="en",
+            at=at,
+        )
+
+    return _command({"order_id": order_id_of(number), "decide": decide, **different})
+
+
+def changing(order_id: UUID, act: Callable[[Order, datetime], None], **different: Any) -> Command:
+    """Return a command on an order that exists."""
+
+    def decide(order: Order | None, at: datetime) -> Order:
+        assert order is not None
+        act(order, at)
+        return order
+
+    return _command({"order_id": order_id, "decide": decide, **different})
+
+
+def writing_to(order_id: UUID, email: str, **different: Any) -> Command:
+    """Return a command that corrects the address."""
+    return changing(order_id, lambda order, at: order.correct_email(email, at), **different)
+
+
+def _command(parts: dict[str, Any]) -> Command:
+    usual = {"command_id": uuid4(), "payload_hash": b"body", "actor": "customer", "answer": standing}
+    return Command(**{**usual, **parts})
+
+
+# --- views and tables ---
+
+
+def all_views() -> list[View]:
+    """Return every view, new and empty."""
+    return [OrderStatusView(TERMS), EmailsView(TERMS, DOMAIN), DeadlinesView(TERMS)]
+
+
+async def projecting(database: str) -> AsyncConnection:
+    """Connect as the projections do."""
+    return await AsyncConnection.connect(conninfo(database, "vignettes_projector"), autocommit=True)
+
+
+async def fold(database: str, *views: View) -> None:
+    """Let views take in the whole log."""
+    async with await projecting(database) as connection:
+        for view in views:
+            follower = Follower("", view)
+            await follower._prepare(connection)
+            while await follower.catch_up(connection):
+                pass
+
+
+def ask(database: str, query: str, *values: Any) -> list[Any]:
+    """Return the rows of a query, asked as superuser; single columns as they are."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        cursor = connection.execute(query, values)
+        rows = cursor.fetchall() if cursor.description else []
+    return [row[0] if len(row) == 1 else row for row in rows]
+
+
+def tables(database: str) -> dict[str, list[dict[str, Any]]]:
+    """Return every row of every view, in an order that does not depend on how it was written."""
+    names = ("order_status", "emails", "deadlines")
+    return {
+        name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")
+        for name in names
+    }
+
+
+def empty_views(database: str) -> None:
+    """Throw the views away, positions included, as a rebuild does."""
+    ask(database, "TRUNCATE view.order_status, view.emails, view.deadlines, view.positions")

@@ -1,0 +1,151 @@
+"""The AsyncAPI document: complete, true to the models, the same every time."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from faststream.nats import NatsBroker
+
+from vignettes.messages import commands, events, queries
+from vignettes.services.asyncapi import contract, document
+from vignettes.services.edge import Endpoints
+from vignettes.services.examples import EXAMPLES
+from vignettes.services.ordering import Ordering
+from vignettes.services.publishing import SOURCE
+
+DOCUMENT = document()
+MESSAGES = DOCUMENT["components"]["messages"]
+SENT = [*{one.reply for one in contract().answered}, *events.EVENTS.values(), events.Trigger]
+
+
+def found(reference):
+    value = DOCUMENT
+    for step in reference.removeprefix("#/").split("/"):
+        value = value[step]
+    return value
+
+
+def references(value):
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_command_and_query_is_in_it():
+    subjects = {form.subject for form in (*commands.COMMANDS, *queries.QUERIES)}
+    addresses = {
+        found(operation["channel"]["$ref"])["address"]
+        for operation in DOCUMENT["operations"].values()
+        if operation["action"] == "receive"
+    }
+    assert addresses == subjects
+
+
+def test_it_says_what_the_ordering_service_registers():
+    """The subjects and queue groups are those that a server gets to see."""
+    real = Endpoints(NatsBroker())
+    Ordering(None, None, None, None, None, threads=1).register(real)
+    registered = {(stats.subject, stats.queue_group) for stats in real.stats}
+    told = {
+        (name.removeprefix("answer."), operation["bindings"]["nats"]["queue"])
+        for name, operation in DOCUMENT["operations"].items()
+        if operation["action"] == "receive"
+    }
+    assert told == registered
+
+
+def test_every_request_may_be_refused():
+    """A reply is what the command calls for, or Refused, with its code and field."""
+    for operation in DOCUMENT["operations"].values():
+        if operation["action"] == "receive":
+            replies = [found(found(one["$ref"])["$ref"])["name"] for one in operation["reply"]["messages"]]
+            assert len(replies) == 2
+            assert replies[1] == "Refused"
+    assert set(DOCUMENT["components"]["schemas"]["Problem"]["properties"]) == {"code", "message", "field"}
+
+
+@pytest.mark.parametrize("kind", events.EVENTS)
+def test_every_published_event_is_in_it_with_its_headers(kind):
+    channel = DOCUMENT["channels"][f"orders.events.v1.{kind}"]
+    assert channel["address"] == events.subject(kind, "{order_id}")
+    assert channel["x-jetstream-stream"] == "ORDERS"
+    headers = MESSAGES[events.EVENTS[kind].__name__]["headers"]
+    names = {"ce-id", "ce-source", "ce-type", "ce-time", "ce-subject", "ce-specversion"}
+    assert names | {"Nats-Msg-Id", "Vignettes-Position", "content-type"} == set(headers["required"])
+    [example] = headers["examples"]
+    assert (example["ce-type"], example["ce-source"]) == (kind, SOURCE)
+
+
+def test_triggers_are_in_it():
+    channel = DOCUMENT["channels"]["registrations.triggers.v1"]
+    assert channel["address"] == "registrations.triggers.v1.{country}"
+    assert channel["x-jetstream-stream"] == "REGISTRATIONS"
+    assert MESSAGES["Trigger"]["headers"]["required"] == ["Nats-Msg-Id"]
+
+
+@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
+def test_every_example_is_valid(model):
+    """As the message would arrive: JSON, read strictly by its own model."""
+    [example] = MESSAGES[model.__name__]["examples"]
+    assert example["payload"] == EXAMPLES[model]
+    model.model_validate_json(json.dumps(example["payload"]))
+
+
+@pytest.mark.parametrize("model", SENT, ids=lambda model: model.__name__)
+def test_examples_of_what_we_send_are_as_we_send_them(model):
+    """Nothing is left out, and times are written the way they are on the wire."""
+    read = model.model_validate_json(json.dumps(EXAMPLES[model]))
+    assert read.model_dump(mode="json") == EXAMPLES[model]
+
+
+def test_every_message_has_an_example_and_a_meaning():
+    assert {model.__name__ for model in EXAMPLES} == set(MESSAGES)
+    assert all(message["summary"].endswith(".") for message in MESSAGES.values())
+
+
+def test_what_is_always_sent_is_required():
+    """`ok` has a default in our models, but whoever reads a reply may count on it; not so on a QR code."""
+    schemas = DOCUMENT["components"]["schemas"]
+    assert "ok" in schemas["Placed"]["required"]
+    assert schemas["PaymentForm"]["required"] == ["variable_symbol", "creditor_reference"]
+    assert "actor" not in schemas["Place"]["required"]
+
+
+def test_every_reference_leads_somewhere():
+    targets = set(references(DOCUMENT))
+    assert targets
+    for target in targets:
+        assert isinstance(found(target), dict), target
+
+
+def test_the_names_are_those_of_the_models():
+    """Two models of one name would get names with their module in them."""
+    assert not [name for name in DOCUMENT["components"]["schemas"] if "__" in name]
+
+
+def test_operations_use_messages_of_their_channels():
+    """As AsyncAPI 3 asks: not of the components."""
+    for operation in DOCUMENT["operations"].values():
+        for message in operation["messages"]:
+            assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
+
+
+def test_another_process_writes_the_same():
+    """Whatever the order of its sets and dictionaries."""
+    program = "import json; from vignettes.services.asyncapi import document; print(json.dumps(document()))"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert told == {json.dumps(DOCUMENT)}

@@ -1,0 +1,339 @@
+"""The web service over real HTTP, on a real database and a real NATS server."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+import httpx
+import nats
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg_pool import AsyncConnectionPool
+
+from vignettes.eventstore.connections import conninfo
+from vignettes.eventstore.migrations import migrate
+from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres, free_port
+from vignettes.services.asyncapi import document
+from vignettes.services.discovery import Discovery
+from vignettes.services.web.app import HEADERS, create_app
+from vignettes.services.web.serving import Web, serving
+
+ROLES = ("ordering", "mailing")
+
+
+@pytest.fixture(scope="module")
+def data_dir():
+    """Not pytest's own: the server runs as nobody, which may not enter there."""
+    top = Path(tempfile.mkdtemp(prefix="vig"))
+    yield top / "data"
+    shutil.rmtree(top)
+
+
+@pytest.fixture(scope="module")
+def nats_url(data_dir):
+    server = EmbeddedNats(data_dir, port=0, jetstream=False)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def database_url(data_dir):
+    server = EmbeddedPostgres(data_dir)
+    server.start()
+    server.ensure_database("vignettes")
+    migrate(server.url("vignettes"))
+    yield server.url("vignettes")
+    server.stop()
+
+
+@pytest.fixture
+async def client(nats_url):
+    client = await nats.connect(nats_url)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def pool(database_url):
+    async with AsyncConnectionPool(conninfo(database_url, "vignettes_reader"), open=False) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def unreachable():
+    """A pool on a server that is not there."""
+    pool = AsyncConnectionPool(
+        "host=/nowhere", open=False, min_size=0, max_size=1, timeout=0.2, reconnect_timeout=0
+    )
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+@contextlib.asynccontextmanager
+async def browsing(app):
+    async with (
+        serving(app, 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as http,
+    ):
+        yield http
+
+
+@pytest.fixture
+async def http(client, pool):
+    async with browsing(create_app(client, ROLES, pool, document)) as http:
+        yield http
+
+
+@pytest.fixture
+async def offline(client, unreachable):
+    """The same, without a database."""
+    async with browsing(create_app(client, ROLES, unreachable, document)) as http:
+        yield http
+
+
+@contextlib.asynccontextmanager
+async def running(client, *roles):
+    started = [Discovery(role, None, metadata={"restarts": "2", "pid": "4711"}) for role in roles]
+    for discovery in started:
+        await discovery.start(client)
+    yield started
+    for discovery in started:
+        await discovery.stop()
+
+
+async def test_the_process_is_alive_without_anything_else(offline):
+    answer = await offline.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_ready_when_the_database_nats_and_every_role_are_there(http, client):
+    async with running(client, *ROLES, "ordering"):
+        answer = await http.get("/readyz")
+    found = answer.json()
+    assert answer.status_code == 200
+    assert (found["status"], found["missing"]) == ("ready", [])
+    assert (found["database"], found["nats"]) == (True, True)
+    assert {role: len(state["instances"]) for role, state in found["roles"].items()} == {
+        "ordering": 2,
+        "mailing": 1,
+    }
+
+
+async def test_an_instance_is_told_with_its_process(http, client):
+    async with running(client, *ROLES) as (ordering, _):
+        found = (await http.get("/readyz")).json()
+    [instance] = found["roles"]["ordering"]["instances"]
+    assert instance["id"] == ordering.id
+    assert (instance["pid"], instance["restarts"]) == (4711, 2)
+
+
+async def test_a_missing_role_is_named(http, client):
+    async with running(client, "ordering"):
+        answer = await http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "not ready"
+    assert answer.json()["missing"] == ["mailing"]
+    assert answer.json()["roles"]["mailing"] == {"present": False, "instances": []}
+
+
+async def test_a_missing_database_is_named_within_seconds(offline, client):
+    async with running(client, *ROLES):
+        answer = await offline.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["database"])
+    assert answer.elapsed.total_seconds() < 5
+
+
+async def test_without_nats_nobody_can_be_seen(nats_url, pool):
+    gone = await nats.connect(nats_url)
+    await gone.close()
+    async with browsing(create_app(gone, ROLES, pool, document)) as http:
+        answer = await http.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["nats", *ROLES])
+
+
+def told(metrics):
+    """Return the samples of a text exposition by name and labels."""
+    lines = [line for line in metrics.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+@pytest.fixture
+def some_work(database_url):
+    """A view behind the log, a mail that waits, deadlines past and to come; taken away afterwards."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO view.positions (view, position) VALUES ('order_status', 0) ON CONFLICT DO NOTHING"
+        )
+        connection.execute(
+            "INSERT INTO view.emails (order_id, version, kind, message_id, recipient, language, facts,"
+            " called_at, position) VALUES (gen_random_uuid(), 1, 'placed', '<1@v.example>', 'd@example.org',"
+            " 'en', '{}', now(), 1)"
+        )
+        for days in (-1, 1):
+            connection.execute(
+                "INSERT INTO view.deadlines (order_id, purpose, generation, country, due_at, rule, zone,"
+                " starts_at, mark_at, planned_at, position) VALUES (gen_random_uuid(), 'registration', 1,"
+                " 'CZ', now() + make_interval(days => %s), 'lead', 'Europe/Prague', now(), now(), now(), 1)",
+                (days,),
+            )
+        yield
+        connection.execute("DELETE FROM view.positions WHERE view = 'order_status'")
+        connection.execute("DELETE FROM view.emails")
+        connection.execute("DELETE FROM view.deadlines")
+
+
+async def test_metrics_tell_how_the_service_stands(http, some_work):
+    answer = await http.get("/metrics")
+    samples = told(answer.text)
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert samples["vignettes_database_up"] == 1
+    assert samples['vignettes_projection_events_behind{view="order_status"}'] == 0
+    assert samples["vignettes_mails_waiting"] == 1
+    assert samples["vignettes_deadlines_overdue"] == 1
+    assert samples['vignettes_orders{status="awaiting_payment"}'] == 0
+    assert samples["process_cpu_seconds_total"] > 0
+
+
+async def test_metrics_without_a_database_are_those_of_the_process(offline):
+    answer = await offline.get("/metrics")
+    samples = told(answer.text)
+    assert answer.status_code == 200
+    assert samples["vignettes_database_up"] == 0
+    assert "vignettes_mails_waiting" not in samples
+    assert "process_cpu_seconds_total" in samples
+
+
+async def test_the_documentation_leads_to_everything_it_names(offline, client):
+    overview = await offline.get("/docs")
+    links = set(re.findall(r'href="(/[^"#]*)"', overview.text))
+    assert {"/docs/asyncapi", "/docs/asyncapi.json", "/docs/openapi.json"} <= links
+    async with running(client, *ROLES):
+        answers = {link: (await offline.get(link)).status_code for link in links}
+    assert answers == {**dict.fromkeys(links, 200), "/readyz": 503}
+
+
+async def test_pages_need_nothing_from_elsewhere(offline):
+    """No scripts, no inline styles, no addresses of other sites: the policy would refuse them."""
+    for page in ("/docs", "/docs/asyncapi"):
+        text = (await offline.get(page)).text
+        assert "<script" not in text
+        assert "style=" not in text
+        assert not re.findall(r'(?:src|href)="(?!/|#)', text)
+
+
+async def test_the_asyncapi_page_shows_every_subject_message_and_schema(offline):
+    text = (await offline.get("/docs/asyncapi")).text
+    described = document()
+    for channel in described["channels"].values():
+        assert channel["address"] is None or channel["address"] in text
+    for name in described["components"]["schemas"]:
+        assert f'id="schema-{name}"' in text
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert targets <= set(re.findall(r'id="([^"]+)"', text))
+
+
+async def test_the_page_writes_texts_as_texts(client, unreachable):
+    """Whatever stands in the document is shown, never obeyed."""
+    described = document()
+    described["info"]["description"] = "<script>alert(1)</script>"
+    async with browsing(create_app(client, ROLES, unreachable, lambda: described)) as http:
+        text = (await http.get("/docs/asyncapi")).text
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+async def test_the_documents_are_served_for_programs(offline):
+    assert (await offline.get("/docs/asyncapi.json")).json() == json.loads(json.dumps(document()))
+    openapi = (await offline.get("/docs/openapi.json")).json()
+    assert set(openapi["paths"]) == {"/healthz", "/readyz", "/metrics"}
+
+
+@pytest.mark.parametrize("gone", ["/redoc", "/openapi.json", "/docs/oauth2-redirect"])
+async def test_the_frameworks_own_pages_are_off(offline, gone):
+    """They would load scripts from other sites."""
+    assert (await offline.get(gone)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/metrics", "/docs", "/docs/asyncapi", "/static/docs.css", "/nowhere"]
+)
+async def test_every_answer_is_closed_against_other_sites(offline, path):
+    answer = await offline.get(path)
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert "default-src 'none'; style-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "server" not in answer.headers
+
+
+async def test_also_an_error_is_closed_and_tells_nothing(client, unreachable):
+    def broken():
+        raise ValueError("secret")
+
+    async with browsing(create_app(client, ROLES, unreachable, broken)) as http:
+        answer = await http.get("/docs/asyncapi")
+    assert answer.status_code == 500
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "secret" not in answer.text
+
+
+# --- the role ---
+
+
+async def until_open(port):
+    """Wait until somebody listens; polling, with a deadline."""
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.01)
+
+
+async def test_the_role_serves_until_it_is_cancelled(client, unreachable):
+    port = free_port()
+    role = asyncio.create_task(Web(create_app(client, ROLES, unreachable, document), port).run())
+    _, writer = await until_open(port)
+    writer.close()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+    role.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await role
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_a_request_that_never_ends_holds_up_the_stop_for_two_seconds_at_most():
+    app, asked = FastAPI(), asyncio.Event()
+
+    @app.get("/")
+    async def endless():
+        asked.set()
+        await asyncio.Event().wait()
+
+    port = free_port()
+    role = asyncio.create_task(Web(app, port).run())
+    reader, writer = await until_open(port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(asked.wait(), 10)
+    began = asyncio.get_running_loop().time()
+    role.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await role
+    assert asyncio.get_running_loop().time() - began < 2
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b"", "cut off, not answered"
+    writer.close()
+
+
+async def test_a_taken_port_says_what_to_do():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match=rf"Port {port} .* VIGNETTES_HTTP_PORT"):
+            await Web(FastAPI(), port).run()
