@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import nats
+import psycopg
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
 
@@ -20,6 +21,8 @@ from vignettes.runtime.embedded import free_port
 from vignettes.runtime.settings import Settings, load_settings
 
 PATIENCE_SECONDS = 15.0
+#: When the service's clock stands as a test begins: a Wednesday morning, far from midnight, DST days and year's ends.
+BEGINNING = datetime.fromisoformat("2027-03-10T08:00:00+00:00")
 _LOOK_AGAIN_SECONDS = 0.01
 
 
@@ -153,12 +156,19 @@ def settings_for(database: str, nats_url: str, data_dir: Path, **different: Any)
     )
 
 
+def set_clock(database: str, at: datetime) -> None:
+    """Set a test database's clock, backwards too; one that a test has moved already is left alone."""
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE clock.shift SET ahead = %s - clock_timestamp() WHERE ahead = '0'", (at,))
+
+
 @asynccontextmanager
 async def running_service(
     database: str, nats_url: str, data_dir: Path, roles: Sequence[str] | None = None, **different: Any
 ) -> AsyncIterator[Service]:
     """Run roles (all of them by default) in this process until the block ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    set_clock(database, BEGINNING)
     settings = settings_for(database, nats_url, data_dir, **different)
     stop = asyncio.Event()
     chosen = roles or (*bootstrap.ROLES, bootstrap.SANDBOX)

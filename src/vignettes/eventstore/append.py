@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
+from eventsourcing.persistence import IntegrityError, InterfaceError, InternalError, OperationalError
 
 from vignettes.domain import errors
 from vignettes.domain.order import Order
@@ -16,6 +16,9 @@ from vignettes.eventstore.orders import Known, Orders
 from vignettes.eventstore.recorder import Answer
 
 log = structlog.get_logger(__name__)
+
+#: The connection broke, a limit of time was passed, or the server takes no writes (a standby): all pass by themselves.
+_PASSING = (OperationalError, InterfaceError, InternalError)
 
 #: How often a decision is taken again because another process changed the same order in between.
 _ATTEMPTS = 20
@@ -64,7 +67,7 @@ class Appender:
         """Decide and record once. Raises CommandIdReused, Conflict, or Unavailable when the end is not known."""
         try:
             return self._execute(command)
-        except (OperationalError, InterfaceError) as error:
+        except _PASSING as error:
             return self._resolve(command, error)
 
     def _execute(self, command: Command) -> Reply:
@@ -102,7 +105,7 @@ class Appender:
         log.warning("command.unresolved", command=str(command.command_id), error=type(error).__name__)
         try:
             _, known = self._orders.now_and_known(command.command_id)
-        except (OperationalError, InterfaceError):
+        except _PASSING:
             known = None
         if known:
             return _again(command, known)

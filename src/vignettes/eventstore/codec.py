@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, AggregateEvent
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from vignettes.domain.order import Order
@@ -20,6 +20,10 @@ _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "ori
 
 class UnknownEvent(Exception):
     """The log holds an event that this code does not know; it stops here rather than pass over it."""
+
+
+class UnreadableEvent(Exception):
+    """The log holds an event whose bytes do not fit its topic; it stops here rather than pass over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,20 @@ def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
     }
 
 
+def _unwrap(event_class: type[AggregateEvent], stored: StoredEvent) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", _adapter(event_class).validate_json(stored.state))
+    except ValidationError as error:
+        # Told by place, never by value: what is quoted here ends in the log, and may be a person's.
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        places = "; ".join(f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in problems)
+        raise UnreadableEvent(f"{UnreadableEvent.__doc__} {_named(stored)}: {places}.") from None
+
+
+def _named(stored: StoredEvent) -> str:
+    return f"Topic {stored.topic!r}, order {stored.originator_id}, version {stored.originator_version}"
+
+
 class OrderMapper(Mapper[UUID]):
     """The library's mapper with our bytes: JSON that names its form, and no class name anywhere."""
 
@@ -112,14 +130,11 @@ class OrderMapper(Mapper[UUID]):
         return self.to_recorded(stored_event, 0).event
 
     def to_recorded(self, stored: StoredEvent, position: int) -> Recorded:
-        """Return the event with its envelope. Raises UnknownEvent for a topic that this code does not know."""
+        """Return the event with its envelope. Raises UnknownEvent or UnreadableEvent; the log is never passed over."""
         event_class = event_classes().get(stored.topic)
         if event_class is None:
-            raise UnknownEvent(
-                f"{UnknownEvent.__doc__} Topic {stored.topic!r}, order {stored.originator_id}, "
-                f"version {stored.originator_version}."
-            )
-        wrapped = _adapter(event_class).validate_json(stored.state)
+            raise UnknownEvent(f"{UnknownEvent.__doc__} {_named(stored)}.")
+        wrapped = _unwrap(event_class, stored)
         envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
         event = object.__new__(event_class)
         state = {

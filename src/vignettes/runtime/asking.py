@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from vignettes.messages.queries import AskHistory, AskStatus
-from vignettes.runtime import bootstrap
+from vignettes.runtime.process import Link, connect
 from vignettes.runtime.settings import ConfigurationError, Settings
 
 _TIMEOUT = 5.0
@@ -20,9 +20,10 @@ _TIMEOUT = 5.0
 async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send one request to the running service; without an address, to the one that runs here."""
     url = settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
+    link = Link()
     try:
         client = await asyncio.wait_for(
-            bootstrap.connect(settings.model_copy(update={"nats_url": url}), asyncio.Event(), "vignettes"),
+            connect(settings.model_copy(update={"nats_url": url}), link, "vignettes"),
             _TIMEOUT,
         )
     except (NatsError, OSError, TimeoutError):
@@ -34,6 +35,7 @@ async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[st
     except NatsError as error:
         raise ConfigurationError(f"Nobody answers {subject} at {url} ({type(error).__name__}).") from None
     finally:
+        link.ending.set()
         await client.close()
     reply: dict[str, Any] = json.loads(answer.data)
     return reply

@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from vignettes.runtime import logs
-from vignettes.runtime.settings import ConfigurationError, Settings, load_settings, origins, unknown_variables
+from vignettes.runtime.settings import (
+    ConfigurationError,
+    Settings,
+    is_set,
+    load_settings,
+    origins,
+    unknown_variables,
+)
 
 app = typer.Typer(
     name="vignettes",
@@ -34,8 +41,7 @@ def run() -> None:
     """Run everything here: embedded PostgreSQL and NATS, every role, the sandbox. Ctrl-C stops it all."""
     from vignettes.runtime import running  # noqa: PLC0415  # --help shall not load half the world
 
-    settings = _settings("run", sandbox=_unless_set("sandbox", default=True))
-    asyncio.run(running.run(settings, out))
+    asyncio.run(running.run(_settings("run", **_for_local_runs()), out))
 
 
 @app.command()
@@ -52,7 +58,7 @@ def serve(
 def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date; safe to repeat."""
     from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
-    from vignettes.runtime.bootstrap import needed  # noqa: PLC0415
+    from vignettes.runtime.process import needed  # noqa: PLC0415
 
     applied = apply(needed(_settings("migrate").database_url, "VIGNETTES_DATABASE_URL"))
     if as_json:
@@ -132,9 +138,11 @@ def _settings(role: str, **overrides: Any) -> Settings:
     return settings
 
 
-def _unless_set(field: str, *, default: bool) -> bool | None:
-    """Return a default of one command that an explicit setting still overrides."""
-    return None if field in load_settings().model_fields_set else default
+def _for_local_runs() -> dict[str, Any]:
+    """Return the defaults of `run`: the sandbox with a clock to move, unless a setting says otherwise."""
+    if is_set("sandbox"):
+        return {}
+    return {"sandbox": True} if is_set("clock") else {"sandbox": True, "clock": "movable"}
 
 
 def _answered(reply: dict[str, Any]) -> None:

@@ -20,9 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vignettes.domain.catalogue import product
-from vignettes.runtime import bootstrap, logs
+from vignettes.runtime import logs
 from vignettes.runtime.embedded import free_port
 from vignettes.runtime.instance import instance
+from vignettes.runtime.process import Link, connect
 from vignettes.runtime.settings import load_settings
 
 _TIMEOUT = 30.0
@@ -260,10 +261,12 @@ async def _service(out: Console) -> AsyncIterator[Demo]:
         logs.configure("auto", "error", "demo")
         async with instance(settings) as running:
             await running.until_ready()
-            client = await bootstrap.connect(running.settings, asyncio.Event(), "vignettes demo")
+            link = Link()
+            client = await connect(running.settings, link, "vignettes demo")
             try:
                 yield Demo(client, out)
             finally:
+                link.ending.set()
                 await client.close()
 
 

@@ -10,7 +10,6 @@ import httpx
 import structlog
 
 from vignettes.eventstore.migrations import migrate
-from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import (
     EmbeddedNats,
     EmbeddedPostgres,
@@ -18,6 +17,8 @@ from vignettes.runtime.embedded import (
     check_port_free,
     free_port,
 )
+from vignettes.runtime.process import Link, connect, needed
+from vignettes.runtime.roles import ROLES, SANDBOX
 from vignettes.runtime.settings import Settings, master_key, variable
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running
 from vignettes.services import streams
@@ -79,7 +80,7 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 
 def _all_roles(settings: Settings) -> Sequence[str]:
-    return (*bootstrap.ROLES, bootstrap.SANDBOX) if settings.sandbox else bootstrap.ROLES
+    return (*ROLES, SANDBOX) if settings.sandbox else ROLES
 
 
 def _with_servers(settings: Settings, stack: AsyncExitStack) -> tuple[Settings, list[Server]]:
@@ -123,16 +124,18 @@ def _with_sandbox(settings: Settings) -> Settings:
 
 def _prepare(settings: Settings) -> None:
     """Bring the schema up to date and make the key, once, before many processes want it."""
-    for migration in migrate(bootstrap.needed(settings.database_url, variable("database_url"))):
+    for migration in migrate(needed(settings.database_url, variable("database_url"))):
         log.info("migration.applied", number=migration.number, migration=migration.name)
     master_key(settings)
 
 
 async def _prepare_streams(settings: Settings) -> None:
-    client = await bootstrap.connect(settings, asyncio.Event(), "vignettes run")
+    link = Link()
+    client = await connect(settings, link, "vignettes run")
     try:
         await streams.ensure(client)
     finally:
+        link.ending.set()
         await client.close()
 
 

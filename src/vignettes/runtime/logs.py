@@ -34,6 +34,8 @@ TALKATIVE: Final = {  # at "info" these log addresses, requests with tokens in t
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
 }
 SELF_WILLED: Final = ("faststream", "faststream.access.nats", "uvicorn", "uvicorn.error")
 

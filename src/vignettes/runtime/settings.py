@@ -290,6 +290,11 @@ def origins(settings: Settings, **overrides: Any) -> list[tuple[str, str, Origin
     ]
 
 
+def is_set(field: str) -> bool:
+    """Tell whether the environment or `.env` says something about a setting."""
+    return _origin_of(field, {}) != "default"
+
+
 def _origin_of(field: str, given: dict[str, Any]) -> Origin:
     if field in given:
         return "command line"

@@ -59,10 +59,11 @@ class Ordering:
 
     async def run(self) -> None:
         """Live as long as the process: requests come by subscription."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._threads.shutdown(wait=True)
+        await asyncio.Event().wait()
+
+    def close(self) -> None:
+        """Let the commands under way end; called when no more requests come in."""
+        self._threads.shutdown(wait=True)
 
     async def execute(self, message: commands.Command, correlation: UUID | None = None) -> BaseModel:
         """Execute one command and return its answer, the same however often it is asked."""

@@ -1,0 +1,114 @@
+"""What the roles of one process share: settings, connections, and how these end."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import nats
+import structlog
+from nats.aio.client import Client
+from psycopg_pool import AsyncConnectionPool
+
+from vignettes.eventstore.connections import Role as DatabaseRole
+from vignettes.eventstore.connections import conninfo
+from vignettes.runtime.settings import ConfigurationError, Settings
+from vignettes.services.edge import Endpoints
+
+log = structlog.get_logger(__name__)
+
+
+class Running(Protocol):
+    """A role of this process."""
+
+    name: str
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
+@dataclass(slots=True)
+class Link:
+    """Whether a connection to NATS is being ended by us, or was lost for good."""
+
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return how we stay connected: nats-py would give up after 60 attempts, and tell nobody."""
+        return {
+            "name": name,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.5,
+            "connect_timeout": 5,
+            "ping_interval": 10,
+            "max_outstanding_pings": 3,
+            "disconnected_cb": self._disconnected,
+            "reconnected_cb": self._reconnected,
+            "closed_cb": self._closed,
+            "error_cb": self._failed,
+        }
+
+    async def _disconnected(self) -> None:
+        if not self.ending.is_set():
+            log.warning("nats.disconnected")
+
+    async def _reconnected(self) -> None:
+        log.info("nats.reconnected")
+
+    async def _closed(self) -> None:
+        self.lost.set()
+
+    async def _failed(self, error: Exception) -> None:
+        if not self.ending.is_set():
+            log.warning("nats.error", error=type(error).__name__)
+
+
+@dataclass(slots=True)
+class Process:
+    """One process, its connections, and the roles that were built on it."""
+
+    settings: Settings
+    stack: AsyncExitStack
+    link: Link
+    client: Client
+    endpoints: Endpoints
+    roles: list[Running] = field(default_factory=list)
+
+    def conninfo(self, role: DatabaseRole, name: str) -> str:
+        """Return how one part connects to PostgreSQL, and as whom."""
+        return conninfo(
+            needed(self.settings.database_url, "VIGNETTES_DATABASE_URL"), role, name=f"vignettes {name}"
+        )
+
+    async def pool(self, role: DatabaseRole, name: str, size: int) -> AsyncConnectionPool:
+        """Open a pool that looks at each connection before it hands it out, and is closed with the process."""
+        pool = AsyncConnectionPool(
+            self.conninfo(role, name),
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=5.0,
+            kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
+        )
+        return await self.stack.enter_async_context(pool)
+
+
+def needed(value: str | None, name: str) -> str:
+    """Return a setting that a role can't do without."""
+    if value is None:
+        raise ConfigurationError(
+            f"{name} is not set: `vignettes run` starts what is missing, `serve` does not."
+        )
+    return value
+
+
+def servers(settings: Settings) -> list[str]:
+    """Return the addresses of NATS."""
+    return needed(settings.nats_url, "VIGNETTES_NATS_URL").split(",")
+
+
+async def connect(settings: Settings, link: Link, name: str) -> Client:
+    """Return a connection of our own beside FastStream's, for requests, the streams and discovery."""
+    return await nats.connect(servers(settings), **link.options(name))

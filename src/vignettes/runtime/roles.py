@@ -1,0 +1,190 @@
+"""How each role is built from the settings.
+
+Imports stand in the builders: eight processes start on two cores, and each loads only what its roles need.
+"""
+# ruff: noqa: PLC0415
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from vignettes.domain.schedule import Terms
+from vignettes.runtime.process import Process, Running, needed
+from vignettes.runtime.settings import ConfigurationError, Settings, master_key
+
+if TYPE_CHECKING:
+    from vignettes.projections.view import View
+    from vignettes.services.writing import Sender, Writing
+
+#: The roles of the service; the sandbox is one more, for local runs.
+ROLES: Final = ("ordering", "projecting", "deadlines", "registration", "mailing", "publishing", "web")
+SANDBOX: Final = "sandbox"
+_APPEND_THREADS = 8
+
+
+@dataclass(slots=True)
+class Followers:
+    """A role that keeps views."""
+
+    conninfo: str
+    views: "Sequence[View]"
+    name: str = "projecting"
+
+    async def run(self) -> None:
+        """Follow the log until cancelled."""
+        from vignettes.projections.follower import follow
+
+        await follow(self.conninfo, self.views)
+
+
+def terms(settings: Settings) -> Terms:
+    """Return the operator's own terms."""
+    return Terms(
+        lead=timedelta(hours=settings.lead_hours),
+        grace=timedelta(seconds=settings.same_day_grace_seconds),
+        unpaid_expiry=timedelta(days=settings.unpaid_expiry_days),
+    )
+
+
+def writing(settings: Settings, key: bytes) -> "Writing":
+    """Return who writes our mails."""
+    from vignettes.services.deciding import Payee
+    from vignettes.services.links import Links
+    from vignettes.services.writing import Writing
+
+    links = Links(settings.public_url, key)
+    return Writing(links, Payee(settings.payee_name, settings.payee_iban), sender(settings))
+
+
+def sender(settings: Settings) -> "Sender":
+    """Return in whose name mails are sent."""
+    from vignettes.services.writing import Sender
+
+    return Sender(settings.mail_from, settings.support_email, settings.support_whatsapp)
+
+
+def views(settings: Settings) -> "list[View]":
+    """Return the views of the service."""
+    from vignettes.projections.deadlines import DeadlinesView
+    from vignettes.projections.emails import EmailsView
+    from vignettes.projections.order_status import OrderStatusView
+
+    said = terms(settings)
+    return [OrderStatusView(said), EmailsView(said, sender(settings).domain), DeadlinesView(said)]
+
+
+async def _ordering(built: Process) -> Running:
+    from vignettes.eventstore.append import Appender
+    from vignettes.eventstore.orders import Orders
+    from vignettes.services.deciding import Deciding, Payee
+    from vignettes.services.links import BodyHash, Links
+    from vignettes.services.ordering import Ordering
+    from vignettes.services.reading import Reading
+
+    settings, key = built.settings, master_key(built.settings)
+    url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
+    orders = Orders(url, pool_size=_APPEND_THREADS + 2)
+    built.stack.callback(orders.close)
+    pool = await built.pool("vignettes_writer", "queries", 8)
+    ordering = Ordering(
+        Appender(orders),
+        Deciding(terms(settings), Payee(settings.payee_name, settings.payee_iban), orders.next_number),
+        Links(settings.public_url, key),
+        BodyHash(key),
+        Reading(pool, orders, writing(settings, key)),
+        threads=_APPEND_THREADS,
+    )
+    built.stack.callback(ordering.close)
+    ordering.register(built.endpoints)
+    return ordering
+
+
+async def _projecting(built: Process) -> Running:
+    return Followers(built.conninfo("vignettes_projector", "projecting"), views(built.settings))
+
+
+async def _publishing(built: Process) -> Running:
+    from vignettes.services.publishing import PublishedView
+
+    view = PublishedView(built.client.jetstream(), terms(built.settings))
+    return Followers(built.conninfo("vignettes_projector", "publishing"), [view], name="publishing")
+
+
+async def _deadlines(built: Process) -> Running:
+    from vignettes.services.calling import Calling
+    from vignettes.services.deadlines import Deadlines
+
+    url = built.conninfo("vignettes_projector", "deadlines")
+    return Deadlines(url, built.client.jetstream(), Calling(built.client))
+
+
+async def _registration(built: Process) -> Running:
+    import httpx
+
+    from vignettes.services import triggers
+    from vignettes.services.authorities import http
+    from vignettes.services.calling import Calling
+    from vignettes.services.registration import Registration
+
+    url = needed(built.settings.authority_url, "VIGNETTES_AUTHORITY_URL")
+    web = await built.stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=http.TIMEOUT))
+    pool = await built.pool("vignettes_projector", "registration pool", 8)
+    registration = Registration(
+        built.conninfo("vignettes_projector", "registration"),
+        pool,
+        http.HttpAuthority(web),
+        Calling(built.client),
+    )
+    triggers.subscribe(built.endpoints.broker, registration)
+    return registration
+
+
+async def _mailing(built: Process) -> Running:
+    from vignettes.services.mailing import Mailing
+
+    smtp_url = needed(built.settings.smtp_url, "VIGNETTES_SMTP_URL")
+    letters = writing(built.settings, master_key(built.settings))
+    return Mailing(built.conninfo("vignettes_projector", "mailing"), smtp_url, letters)
+
+
+async def _web(built: Process) -> Running:
+    from vignettes.services.asyncapi import document
+    from vignettes.services.web.app import create_app
+    from vignettes.services.web.serving import Web
+
+    pool = await built.pool("vignettes_reader", "web", 4)
+    expected = [*ROLES, SANDBOX] if built.settings.sandbox else list(ROLES)
+    return Web(create_app(built.client, expected, pool, document), built.settings.http_port)
+
+
+async def _sandbox(built: Process) -> Running:
+    from vignettes.sandbox.clock import MovableClock
+    from vignettes.sandbox.world import World
+
+    settings = built.settings
+    if not settings.sandbox:
+        raise ConfigurationError("The role sandbox needs VIGNETTES_SANDBOX=true.")
+    clock = MovableClock(built.conninfo("vignettes_owner", "sandbox"), movable=settings.clock == "movable")
+    world = World(
+        settings.data_dir / "sandbox",
+        clock,
+        authority_port=settings.sandbox_authority_port,
+        smtp_port=settings.sandbox_smtp_port,
+    )
+    world.register(built.endpoints)
+    return world
+
+
+BUILDERS: Final[dict[str, Callable[[Process], Awaitable[Running]]]] = {
+    "ordering": _ordering,
+    "projecting": _projecting,
+    "deadlines": _deadlines,
+    "registration": _registration,
+    "mailing": _mailing,
+    "publishing": _publishing,
+    "web": _web,
+    SANDBOX: _sandbox,
+}
+#: The roles that answer requests; the others show no endpoints in micro discovery.
+ANSWERING: Final = frozenset({"ordering", SANDBOX})
