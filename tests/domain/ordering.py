@@ -138,7 +138,8 @@ def registration_started():
     return replace(trigger(), when_due=True)
 
 
-paid, noticed, corrected, wished = pay, notice, correct, start_at_once
+paid, noticed, corrected = pay, notice, correct
+wished = started_at_once = start_at_once
 issued, rejected, expired = issue, reject, expire
 refund_requested, refund_confirmed, triggered = request_refund, confirm_refund, trigger
 

@@ -1,6 +1,7 @@
 """Corrections: possible until registration starts, and after it was rejected."""
 
 import pytest
+
 from domain.ordering import (
     Scenario,
     correct,
@@ -20,7 +21,6 @@ from domain.ordering import (
     triggered,
     wished,
 )
-
 from vignettes.domain import errors
 from vignettes.domain.order import Order
 

@@ -1,6 +1,7 @@
 """Money for an order: what counts, what is over, and when registration is due for it."""
 
 import pytest
+
 from domain.ordering import (
     CONSENT,
     Scenario,
@@ -24,7 +25,6 @@ from domain.ordering import (
     trigger,
     wished,
 )
-
 from vignettes.domain import errors
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order

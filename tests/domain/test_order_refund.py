@@ -1,6 +1,7 @@
 """Money back: before the service is provided, once, and never beside a vignette."""
 
 import pytest
+
 from domain.ordering import (
     Scenario,
     confirm_refund,
@@ -19,7 +20,6 @@ from domain.ordering import (
     request_refund,
     trigger,
 )
-
 from vignettes.domain import errors
 from vignettes.domain.order import Order
 

@@ -1,6 +1,7 @@
 """Registration: started once, by its deadline or by the driver, and how it ends."""
 
 import pytest
+
 from domain.ordering import (
     CONSENT,
     Scenario,
@@ -16,10 +17,10 @@ from domain.ordering import (
     reject,
     rejected,
     start_at_once,
+    started_at_once,
     trigger,
     wished,
 )
-
 from vignettes.domain import errors
 from vignettes.domain.order import Order
 
@@ -58,10 +59,17 @@ def test_an_overdue_trigger_after_our_outage(order):
     order.then(event(Order.RegistrationStarted, due_at=clock("2026-07-19 12:00")))
 
 
-def test_overdue_for_more_than_the_start_day(order):
-    """Cases 4, 16: a day that has passed is not registered; the driver is asked."""
+def test_overdue_into_the_days_of_cover(order):
+    """Case 16: the driver is on the road; what is left of ten days is registered at once."""
     order.given(placed(), paid())
     order.when(trigger(at="2026-07-21 03:00"))
+    order.then(event(Order.RegistrationStarted, due_at=clock("2026-07-19 12:00")))
+
+
+def test_overdue_for_more_than_the_whole_cover(order):
+    """Cases 4, 16: there is nothing left to register; the driver is asked."""
+    order.given(placed(), paid())
+    order.when(trigger(at="2026-07-30 00:00:01"))
     order.then(event(Order.OrderHeld, reason="start_passed"))
     order.when(trigger())
     order.then_nothing()
@@ -86,7 +94,7 @@ def test_start_at_once(order):
 @pytest.mark.parametrize("further", [(), (issued(),)])
 def test_start_pressed_twice(order, further):
     """Case 35: the same answer, nothing more on record."""
-    order.given(placed(), paid(), wished(), *further)
+    order.given(placed(), paid(), started_at_once(), *further)
     order.when(start_at_once())
     order.then_nothing()
 

@@ -8,11 +8,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from eventsourcing.persistence import OperationalError
-from eventstore_helpers import NOON, ask, changing, pay, placing, standing, writing_to
+from psycopg.sql import SQL
 
+from eventstore_helpers import ask, changing, pay, placing, standing, writing_to
 from vignettes.domain import errors
 from vignettes.eventstore.append import Appender
 from vignettes.eventstore.orders import Orders
+from vignettes.eventstore.recorder import APPEND_LOCK
 
 
 @pytest.fixture
@@ -133,24 +135,29 @@ def test_endless_conflicts_end_in_a_refusal_that_records_nothing(database, appen
     assert appender.execute(calm).body["version"] == len(attempts) + 2
 
 
-@pytest.mark.parametrize("race", range(20))
-def test_one_command_raced_by_two_is_recorded_once(race, database, appender, elsewhere, order_id):
-    """Both have decided before either has recorded: one event, one answer, the same for both."""
-    both_decided = threading.Barrier(2, timeout=10)
-    decided = threading.local()
+def test_one_command_raced_by_two_is_recorded_once(database, appender, elsewhere):
+    """Both have decided before either has recorded: one event, one answer, the same for both. Twenty times."""
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(20):
+            order_id = appender.execute(placing()).order_id
+            command = changing(order_id, deciding_together(2))
+            racing = [threads.submit(each.execute, command) for each in (appender, Appender(elsewhere))]
+            first, second = [each.result(timeout=20) for each in racing]
+            assert first == second
+            assert events_of(database, order_id) == ["order.placed.v1", "order.email-corrected.v1"]
+
+
+def deciding_together(parties):
+    """Return a change whose first decision waits until as many threads are about to record theirs."""
+    all_here, decided = threading.Barrier(parties, timeout=10), threading.local()
 
     def act(order, at):
-        if not hasattr(decided, "once"):
-            decided.once = True
-            both_decided.wait()
+        if not hasattr(decided, "before"):
+            decided.before = True
+            all_here.wait()
         order.correct_email("new@example.com", at)
 
-    command = changing(order_id, act)
-    with ThreadPoolExecutor(2) as threads:
-        racing = [threads.submit(each.execute, command) for each in (appender, Appender(elsewhere))]
-        first, second = [each.result(timeout=20) for each in racing]
-    assert first == second
-    assert events_of(database, order_id) == ["order.placed.v1", "order.email-corrected.v1"]
+    return act
 
 
 # --- what an event keeps ---
@@ -179,7 +186,6 @@ def test_time_never_goes_backwards_within_an_order(database, appender, orders, o
     times = [recorded.recorded_at for recorded in orders.history(order_id)]
     assert times == sorted(times)
     assert times[1] - times[0] > timedelta(minutes=59)
-    assert times[0] > NOON - timedelta(days=365)
 
 
 # --- what breaks ---
@@ -189,9 +195,8 @@ def test_nothing_is_recorded_when_the_answer_can_not_be(database, appender, orde
     """An answer that is no JSON, or that the database refuses, takes its events with it."""
     with pytest.raises(TypeError):
         appender.execute(writing_to(order_id, "a@example.com", answer=lambda _: {"status": object()}))
-    ask(database, "ALTER TABLE log.commands ADD CONSTRAINT full_up CHECK (actor_is_fine(reply))") if False else None
     ask(database, "ALTER TABLE log.commands ADD CHECK (reply->>'version' <> '2')")
-    with pytest.raises(errors.Conflict):
+    with pytest.raises(errors.DomainError):
         appender.execute(writing_to(order_id, "b@example.com"))
     assert events_of(database, order_id) == ["order.placed.v1"]
     assert len(commands_on_record(database)) == 1
@@ -276,10 +281,11 @@ def test_a_database_that_only_reads_is_unavailable(database, appender, elsewhere
 
 def test_an_append_lock_that_is_not_given_back_is_unavailable(database, orders, monkeypatch, order_id):
     """Waiting is bounded by lock_timeout; the caller hears that nothing is known, and may ask again."""
-    monkeypatch.setattr(orders._datastore, "lock_timeout", 1)
+    impatient = [SQL("SET LOCAL lock_timeout = '200ms'"), *orders.journal.lock_table_statements]
     command = writing_to(order_id, "new@example.com")
-    with psycopg.connect(database) as holder:
-        holder.execute("SELECT pg_advisory_xact_lock(%s)", (0x7669676E,))
+    with psycopg.connect(database) as holder, monkeypatch.context() as for_now:
+        for_now.setattr(orders.journal, "lock_table_statements", impatient)
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", (APPEND_LOCK,))
         with pytest.raises(errors.Unavailable):
             Appender(orders).execute(command)
-    assert Appender(orders).execute(command).body == {**standing(orders.find(order_id))}
+    assert Appender(orders).execute(command).body == standing(orders.find(order_id))

@@ -69,6 +69,10 @@ class Details:
         """Return why the driver must be asked before registering, if so (cases 3, 4)."""
         return schedule.hold_reason(self.bought, self.start, at)
 
+    def is_over(self, at: datetime) -> bool:
+        """Tell whether the whole validity has passed."""
+        return at > schedule.validity(self.bought, self.start).ends_at
+
     def check_registrable(self, at: datetime) -> None:
         """Refuse what the authority would not register any more, or does not sell yet."""
         if self.hold_reason(at):

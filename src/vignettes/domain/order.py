@@ -213,8 +213,9 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         deadline = self.deadline(terms)
         if generation != self.generation or deadline is None or at < deadline.due_at:
             return
-        self._hold_or_release(at)
-        if not self.hold:
+        if self.details.is_over(at):  # our own outage outlasted it: there is nothing left to register
+            self.trigger_event(self.OrderHeld, timestamp=at, reason="start_passed")
+        else:
             self._start(str(deadline.rule), deadline.due_at, None, at)
 
     def record_issue(self, vignette: Vignette, at: datetime) -> None:

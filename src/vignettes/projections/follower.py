@@ -92,8 +92,7 @@ class Follower:
             raise
 
     async def _batch(self, connection: AsyncConnection) -> int:
-        cursor = await connection.execute(_POSITION, (self._view.name,))
-        (position,) = await cursor.fetchone() or (0,)
+        position = await self._lock_position(connection)
         if position != self._position:
             self._forget()  # another process wrote this view in between
         rows = await (await connection.execute(_BATCH, (position, BATCH), prepare=True)).fetchall()
@@ -110,6 +109,16 @@ class Follower:
         self._position = events[-1].position
         self._trim()
         return len(rows)
+
+    async def _lock_position(self, connection: AsyncConnection) -> int:
+        """Return where the view stands; a view that was thrown away under us begins at zero."""
+        cursor = await connection.execute(_POSITION, (self._view.name,))
+        row = await cursor.fetchone()
+        if row is None:
+            await connection.execute(_NEW_POSITION, (self._view.name,))
+            return await self._lock_position(connection)
+        (position,) = row
+        return position  # type: ignore[no-any-return]  # a bigint
 
     async def _load(self, connection: AsyncConnection, events: Sequence[Recorded], position: int) -> None:
         """Fold the orders of this batch that are not at hand, up to where the view stands."""

@@ -7,17 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from nats.errors import Error as NatsError
-from rich.console import Group
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from vignettes.messages.queries import AskHistory, AskStatus
 from vignettes.runtime.process import Link, connect
 from vignettes.runtime.settings import ConfigurationError, Settings
 
-_TIMEOUT = 5.0
+_TIMEOUT = 30.0  # moving the sandbox's clock waits for what becomes due
 
 
-async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+async def ask(settings: Settings, subject: str, body: bytes) -> dict[str, Any]:
     """Send one request to the running service; without an address, to the one that runs here."""
     url = settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
     link = Link()
@@ -31,7 +33,7 @@ async def ask(settings: Settings, subject: str, body: dict[str, Any]) -> dict[st
             f"No service answers at {url}: start it with `vignettes run`, or set VIGNETTES_NATS_URL."
         ) from None
     try:
-        answer = await client.request(subject, json.dumps(body).encode(), timeout=_TIMEOUT)
+        answer = await client.request(subject, body, timeout=_TIMEOUT)
     except NatsError as error:
         raise ConfigurationError(f"Nobody answers {subject} at {url} ({type(error).__name__}).") from None
     finally:
@@ -51,7 +53,7 @@ def named(order: str) -> dict[str, str]:
 
 async def status(settings: Settings, order: str) -> dict[str, Any]:
     """Ask where an order stands."""
-    return await ask(settings, AskStatus.subject, named(order))
+    return await ask(settings, AskStatus.subject, json.dumps(named(order)).encode())
 
 
 async def history(settings: Settings, order: str, until: datetime | None) -> dict[str, Any]:
@@ -63,7 +65,7 @@ async def history(settings: Settings, order: str, until: datetime | None) -> dic
             return found
         wanted = {"order_id": found["order"]["order_id"]}
     body = {**wanted, **({"until": until.astimezone().isoformat()} if until else {})}
-    return await ask(settings, AskHistory.subject, body)
+    return await ask(settings, AskHistory.subject, json.dumps(body).encode())
 
 
 def status_table(reply: dict[str, Any]) -> Table:
@@ -79,19 +81,26 @@ def _as_of(reply: dict[str, Any]) -> str:
     return f"as of position {reply['as_of_position']} of the log"
 
 
-def history_table(reply: dict[str, Any]) -> Group:
-    """Show the events of one order in order, and what they make of it."""
-    table = Table(
-        "Position", "Version", "Recorded", "Event", "Actor", "Data", title=f"Order {reply['order_id']}"
-    )
+def history_story(reply: dict[str, Any]) -> Group:
+    """Show the events of one order in order: what, when, who asked, what was said, and where it stands."""
+    lines: list[RenderableType] = []
     for event in reply["events"]:
-        told = json.dumps(event["data"], ensure_ascii=False)
-        table.add_row(
-            str(event["position"]),
-            str(event["version"]),
-            event["recorded_at"],
-            event["type"],
-            event["actor"],
-            told,
-        )
-    return Group(table, f"Status: {reply['state']['status']}")
+        head = Text(f"{event['version']:>3}  {event['recorded_at'][:19]}Z  ")
+        head.append(f"{event['type']:<20}", style="bold")
+        head.append(f"  by {event['actor']}, position {event['position']}", style="dim")
+        lines += [head, Padding(Text(_said(event["data"]), style="dim"), (0, 0, 0, 27))]
+    return Group(
+        Text(f"Order {reply['order_id']}", style="bold"), *lines, f"Status: {reply['state']['status']}"
+    )
+
+
+def _said(data: dict[str, Any], within: str = "") -> str:
+    """Return what an event says, flat: `vehicle.plate M-AB 1234, ...`."""
+    told = []
+    for name, value in data.items():
+        path = f"{within}{name}"
+        if isinstance(value, dict) and value:
+            told.append(_said(value, f"{path}."))
+        elif value not in (None, [], {}):
+            told.append(f"{path} {value}")
+    return ", ".join(told)

@@ -119,7 +119,20 @@ def history(
     if as_json:
         out.print_json(data=reply)
     else:
-        out.print(asking.history_table(reply))
+        out.print(asking.history_story(reply))
+
+
+@app.command()
+def ask(
+    subject: Annotated[str, typer.Argument(help="A subject, such as orders.v1.status.")],
+    body: Annotated[str, typer.Argument(help="The request as JSON.")] = "{}",
+) -> None:
+    """Send one request to the running service and print its reply; the documents are at /docs."""
+    from vignettes.runtime import asking  # noqa: PLC0415
+
+    reply = asyncio.run(asking.ask(_settings("ask"), subject, body.encode()))
+    out.print_json(data=reply)
+    raise typer.Exit(0 if reply.get("ok", True) else 1)
 
 
 @app.command()

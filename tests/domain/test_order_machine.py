@@ -1,0 +1,311 @@
+"""Whatever is asked of an order, in whatever order: the invariants of its history hold.
+
+They are read from the recorded events alone (I2, I3, I5), not from what the aggregate says of itself.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from domain.ordering import CONSENT, PRAGUE, TERMS
+from vignettes.domain.catalogue import product
+from vignettes.domain.details import Details, Payment, Status, Vignette
+from vignettes.domain.errors import DomainError
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Start
+from vignettes.domain.vehicle import Vehicle
+from vignettes.eventstore.codec import OrderMapper
+
+ORDER_ID = UUID("454fa8e6-b8dd-5b57-8225-7030578165d9")
+FIRST_DAY = datetime(2026, 7, 1, 9, tzinfo=PRAGUE)
+PLATES = ("1AB2345", "2AB2345")
+CODES = ("CZ-1D", "CZ-10D", "CZ-30D", "SK-10D", "AT-2M")
+ENDED = {Status.ISSUED, Status.REFUNDED}
+ENDINGS = {Order.VignetteIssued, Order.OrderRefunded}
+AFTER_THE_END = {
+    Order.PaymentReceived,
+    Order.PaymentNoticed,
+    Order.SurplusSetAside,
+    Order.SurplusReturned,
+    Order.EmailCorrected,
+}
+
+codes = st.sampled_from(CODES)
+plates = st.sampled_from(PLATES)
+days_ahead = st.sampled_from((0, 1, 2, 5, 20, 45))
+payment_ids = st.sampled_from(("bank-1", "bank-2", "bank-3", "card-1", "card-2"))
+refund_ids = st.sampled_from(("out-1", "out-2", "out-3"))
+repeated = st.booleans()
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One order, random commands; each may come twice, and then records nothing the second time."""
+
+    def __init__(self):
+        super().__init__()
+        self.mapper = OrderMapper()
+        self.now = FIRST_DAY
+        self.order = None
+        self.log = []
+        self.ended_as = None
+
+    @initialize(
+        code=st.sampled_from(("CZ-10D", "SK-10D")),
+        ahead=days_ahead,
+        beginning=st.sampled_from(("paid", "paid", "paid", "in part", "placed")),
+    )
+    def place(self, code, ahead, beginning):
+        """Most examples begin with money: without it there is little to get wrong."""
+        self.order = Order.place(
+            ORDER_ID,
+            number="V9922747891",
+            details=self.details(code, PLATES[0], ahead),
+            email="driver@example.org",
+            language="cs",
+            at=self.now,
+        )
+        self.record()
+        if beginning != "placed":
+            self.receive_payment("part" if beginning == "in part" else "rest", "first", True, 0, False)
+
+    # --- commands
+
+    @precondition(lambda self: self.order.outstanding)
+    @rule(again=repeated)
+    def pay_the_rest(self, again):
+        self.receive_payment("rest", f"rest-{len(self.log)}", True, 0, again)
+
+    @rule(
+        share=st.sampled_from(("part", "rest", "rest", "over", "all again", "nothing")),
+        payment_id=payment_ids,
+        booked=st.sampled_from((True, True, False)),
+        late=st.sampled_from((0, 90)),
+        again=repeated,
+    )
+    def receive_payment(self, share, payment_id, booked, late, again):
+        total, rest = self.order.price.total, self.order.outstanding
+        amount = {
+            "part": Money(total.amount // 3, total.currency),
+            "rest": rest,
+            "over": rest + Money(500, rest.currency),
+            "all again": total,
+            "nothing": rest - rest,
+        }[share]
+        arrived = self.now - timedelta(minutes=late)
+        payment = Payment(payment_id, amount, "bank_transfer", arrived, booked)
+        self.ask(lambda at: self.order.receive_payment(payment, at), again)
+
+    @rule(payment_id=payment_ids)
+    def receive_foreign_money(self, payment_id):
+        payment = Payment(payment_id, Money(1000, "USD"), "bank_transfer", self.now)
+        self.ask(lambda at: self.order.receive_payment(payment, at))
+
+    @rule(plate=plates, again=repeated)
+    def correct_plate(self, plate, again):
+        known = self.order.details
+        details = Details(known.product, Vehicle.of("CZ", plate), known.start)
+        self.ask(lambda at: self.order.correct_details(details, at), again)
+
+    @rule(code=codes, plate=plates, ahead=days_ahead, again=repeated)
+    def correct_product_and_start(self, code, plate, ahead, again):
+        details = self.details(code, plate, ahead)
+        self.ask(lambda at: self.order.correct_details(details, at), again)
+
+    @rule(code=codes, again=repeated)
+    def correct_product(self, code, again):
+        known = self.order.details
+        details = Details(code, known.vehicle, known.start)
+        self.ask(lambda at: self.order.correct_details(details, at), again)
+
+    @rule(email=st.sampled_from(("driver@example.org", "d.river@example.org")), again=repeated)
+    def correct_email(self, email, again):
+        self.ask(lambda at: self.order.correct_email(email, at), again)
+
+    @rule(consent=st.sampled_from((None, CONSENT)), again=repeated)
+    def start_at_once(self, consent, again):
+        self.ask(lambda at: self.order.start_at_once(consent, at), again)
+
+    @rule(generations_ago=st.sampled_from((0, 0, 0, 1, 2, -1)), again=repeated)
+    def trigger(self, generations_ago, again):
+        generation = self.order.generation - generations_ago
+        self.ask(lambda at: self.order.start_when_due(generation, TERMS, at), again)
+
+    @precondition(lambda self: self.order.deadline(TERMS))
+    @rule(again=repeated)
+    def trigger_when_due(self, again):
+        self.now = max(self.now, self.order.deadline(TERMS).due_at)
+        self.trigger(0, again)
+
+    @rule(number=st.sampled_from(("A-1", "A-1", "A-2")), again=repeated)
+    def issue(self, number, again):
+        vignette = Vignette(number, "ref-1", self.now, self.now + timedelta(days=10))
+        self.ask(lambda at: self.order.record_issue(vignette, at), again)
+
+    @rule(again=repeated)
+    def reject(self, again):
+        self.ask(lambda at: self.order.record_rejection("plate_not_accepted", at), again)
+
+    @precondition(lambda self: len(self.log) > 3)  # else many examples end before they begin
+    @rule(again=repeated)
+    def request_refund(self, again):
+        self.ask(lambda at: self.order.request_refund("journey cancelled", at), again)
+
+    @rule(refund_id=refund_ids, what=st.sampled_from(("refund", "surplus", "part", "odd")), again=repeated)
+    def confirm_refund(self, refund_id, what, again):
+        surplus = self.order.account.surplus_open
+        amount = {
+            "refund": self.order.refund or surplus,
+            "surplus": surplus,
+            "part": Money(surplus.amount // 2, surplus.currency),
+            "odd": Money(777, surplus.currency),
+        }[what]
+        self.ask(lambda at: self.order.confirm_refund(refund_id, amount, at), again)
+
+    @precondition(lambda self: self.order.is_paid)  # the other case is below
+    @rule(again=repeated)
+    def expire(self, again):
+        self.ask(lambda at: self.order.expire(TERMS, at), again)
+
+    @rule(hours=st.sampled_from((1, 1, 6, 6, 12, 30, 24 * 5)))
+    def time_passes(self, hours):
+        self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: not self.order.is_paid and len(self.log) > 6)
+    @rule()
+    def time_to_pay_is_over(self):
+        self.now = max(self.now, self.order.details.unpaid_until(TERMS))
+        self.ask(lambda at: self.order.expire(TERMS, at), again=True)
+
+    # --- how they are asked
+
+    def details(self, code, plate, ahead):
+        day = (self.now + timedelta(days=ahead)).astimezone(product(code).zone).date()
+        return Details(code, Vehicle.of("CZ", plate), Start(day))
+
+    def ask(self, command, again=False):
+        try:
+            command(self.now)
+        except DomainError:
+            assert not self.order.pending_events, "a refused command leaves nothing behind"
+            return
+        self.record()
+        if again:
+            command(self.now)
+            assert not self.order.pending_events, "the same command twice records one event"
+
+    def record(self):
+        """Keep the events as the log does: as bytes, read back."""
+        stored = [self.mapper.to_stored_event(event) for event in self.order.collect_events()]
+        self.log += [self.mapper.to_domain_event(each) for each in stored]
+
+    # --- what always holds
+
+    @invariant()
+    def versions_have_no_gap(self):
+        """I2."""
+        assert [event.originator_version for event in self.log] == list(range(1, len(self.log) + 1))
+
+    @invariant()
+    def a_replay_from_zero_is_the_same_order(self):
+        """I2, I6: nothing is known that is not in the bytes."""
+        replayed = None
+        for event in self.log:
+            replayed = event.mutate(replayed)
+        assert vars(replayed) == vars(self.order)
+
+    @invariant()
+    def no_start_without_money_and_no_vignette_without_a_start(self):
+        """I3."""
+        credited = price = 0
+        under_way = False
+        for event in self.log:
+            match event:
+                case Order.OrderPlaced() | Order.DetailsCorrected():
+                    price = event.price.total.amount
+                case Order.PaymentReceived():
+                    credited += event.payment.amount.amount
+                case Order.SurplusSetAside():
+                    credited -= event.amount.amount
+                case Order.RegistrationStarted():
+                    assert credited >= price
+                    assert not under_way
+                    under_way = True
+                case Order.RegistrationRejected():
+                    assert under_way
+                    under_way = False
+                case Order.VignetteIssued():
+                    assert under_way
+
+    @invariant()
+    def never_a_refund_and_a_vignette(self):
+        """I3."""
+        assert not (self.happened(Order.VignetteIssued) and self.happened(Order.RefundRequested))
+        assert len(self.happened(Order.VignetteIssued)) <= 1
+        assert len(self.happened(Order.RefundRequested)) <= 1
+        assert len(self.happened(Order.OrderRefunded)) <= len(self.happened(Order.RefundRequested))
+
+    @invariant()
+    def money_in_is_money_accounted_for(self):
+        """I5: to the cent; what goes back is never more than what is over, or was requested."""
+        received = sum(event.payment.amount.amount for event in self.happened(Order.PaymentReceived))
+        surplus = self.total(Order.SurplusSetAside)
+        returned = self.total(Order.SurplusReturned)
+        refund = self.total(Order.RefundRequested)
+        account = self.order.account
+        assert (account.received.amount, account.surplus.amount) == (received, surplus)
+        assert account.credited.amount == received - surplus
+        assert 0 <= account.credited.amount <= self.order.price.total.amount
+        assert 0 <= returned <= surplus
+        assert refund + returned <= received
+        assert self.total(Order.OrderRefunded) in {0, refund}
+
+    @invariant()
+    def each_payment_and_each_refund_once(self):
+        """Case 17."""
+        paid = [event.payment.payment_id for event in self.happened(Order.PaymentReceived)]
+        backs = self.happened(Order.SurplusReturned) + self.happened(Order.OrderRefunded)
+        back = [event.refund_id for event in backs]
+        assert len(paid) == len(set(paid))
+        assert len(back) == len(set(back))
+
+    @invariant()
+    def the_end_is_the_end(self):
+        """A vignette or a finished refund: after it there is only money that nobody awaited, and mail."""
+        assert self.ended_as in {None, self.order.status}
+        if self.order.status in ENDED:
+            self.ended_as = self.order.status
+        ends = [place for place, each in enumerate(self.log) if type(each) in ENDINGS]
+        after = self.log[ends[0] + 1 :] if ends else []
+        assert {type(each) for each in after} <= AFTER_THE_END
+
+    @invariant()
+    def what_is_scheduled_has_a_deadline(self):
+        """Promises 1, 2: no paid order waits for ever, and none is due before it was possible."""
+        deadline = self.order.deadline(TERMS)
+        assert (deadline is not None) == (self.order.status is Status.SCHEDULED)
+        if deadline:
+            assert deadline.due_at >= self.order.generation_began_at
+
+    def happened(self, event_class):
+        return [event for event in self.log if type(event) is event_class]
+
+    def total(self, event_class):
+        return sum(event.amount.amount for event in self.happened(event_class))
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=200, stateful_step_count=30, deadline=None, derandomize=True, print_blob=False
+)
+TestAnyOrder.pytestmark = [pytest.mark.timeout(400)]  # it takes seconds; a failure is made small first

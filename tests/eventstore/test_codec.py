@@ -1,0 +1,195 @@
+"""Events to bytes and back. What the first release wrote must stay readable for as long as there is a log."""
+
+import json
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from traceback import format_exception
+from uuid import UUID, uuid4
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.utils import get_topic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vignettes.domain.catalogue import Price
+from vignettes.domain.details import Consent, Details, Payment, Vignette
+from vignettes.domain.money import Money
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Start
+from vignettes.domain.vehicle import Vehicle
+from vignettes.eventstore.codec import Envelope, OrderMapper, UnreadableEvent, event_classes
+
+STORED = Path(__file__).with_name("stored_events.json")
+ORDER_ID = UUID("6b0d6a06-9c55-5c0b-9b53-4f3c1f0c7d11")
+ENVELOPE = Envelope(
+    "support:eva",
+    UUID("8a6e0804-2bd0-4672-b79d-d97027f9071a"),
+    UUID("0f0e0d0c-0b0a-4908-8706-050403020100"),
+)
+AT = datetime(2026, 6, 1, 10, 0, 0, 123456, tzinfo=UTC)
+SOFIA = timezone(timedelta(hours=3))
+
+EURO = Money(1250, "EUR")
+PRICE = Price(official=Money(409, "EUR"), fee=Money(390, "EUR"))
+CONSENT = Consent("immediate_performance", "2026-01", AT, "cs")
+PAYMENT = Payment("pay-1", EURO, "card", AT - timedelta(seconds=5))
+BY_DAY = Details("CZ-10D", Vehicle("CZ", "2A2 2345", "2A22345"), Start(date(2026, 6, 8)))
+BY_HOUR = Details(
+    "BG-1D",
+    Vehicle("DE", "mü-xž 12", "MÜXŽ12"),
+    Start(date(2026, 6, 8), datetime(2026, 6, 8, 1, 30, tzinfo=SOFIA)),
+)
+VIGNETTE = Vignette("CZ-0001", "ref-1", AT, AT + timedelta(days=10))
+
+#: What each event says in the stored examples.
+EXAMPLES = {
+    "order.placed.v1": {
+        "originator_topic": "order",
+        "number": "V1000000123",
+        "details": BY_HOUR,
+        "price": PRICE,
+        "email": "Žofie@example.com",
+        "language": "cs",
+        "consents": (CONSENT, Consent("terms", "2026-01", AT)),
+    },
+    "order.payment-received.v1": {"payment": PAYMENT},
+    "order.payment-noticed.v1": {"payment": Payment("pay-2", EURO, "transfer", AT, booked=False)},
+    "order.surplus-set-aside.v1": {"amount": EURO, "reason": "overpaid"},
+    "order.surplus-returned.v1": {"refund_id": "back-1", "amount": EURO},
+    "order.details-corrected.v1": {"details": BY_DAY, "price": PRICE},
+    "order.email-corrected.v1": {"email": "new@example.com"},
+    "order.start-wished.v1": {"consent": None},
+    "order.held.v1": {"reason": "start_passed"},
+    "order.hold-released.v1": {},
+    "order.registration-started.v1": {"rule": "lead", "due_at": AT, "generation": 2, "consent": CONSENT},
+    "order.vignette-issued.v1": {"vignette": VIGNETTE},
+    "order.registration-rejected.v1": {"reason": "unknown plate"},
+    "order.refund-requested.v1": {"amount": EURO, "reason": "customer"},
+    "order.refunded.v1": {"refund_id": "back-2", "amount": EURO},
+    "order.expired.v1": {},
+}
+EXAMPLES_OF_THE_FIRST_RELEASE = json.loads(STORED.read_text(encoding="utf-8"))
+
+codec = OrderMapper()
+
+
+def event_of(topic, said):
+    """Return the event that says this, as version 1 of a placed order or version 2 of one."""
+    version = 1 if topic == "order.placed.v1" else 2
+    return event_classes()[topic](originator_id=ORDER_ID, originator_version=version, timestamp=AT, **said)
+
+
+def there_and_back(event, envelope=ENVELOPE):
+    return codec.to_recorded(codec.to_stored_event(event, envelope), 7)
+
+
+@pytest.mark.parametrize("topic", EXAMPLES)
+def test_each_event_comes_back_as_it_went(topic):
+    """Equal in every field and of the same types, with its envelope."""
+    event = event_of(topic, EXAMPLES[topic])
+    recorded = there_and_back(event)
+    assert recorded.event == event
+    assert type(recorded.event) is type(event)
+    assert (recorded.envelope, recorded.recorded_at, recorded.position) == (ENVELOPE, AT, 7)
+    assert recorded.type == type(event).__name__
+
+
+def test_there_is_an_example_of_each_event():
+    """Whoever adds an event adds its bytes to stored_events.json, never changing those that are there."""
+    recorded = {get_topic(each) for each in event_classes().values()} - {"order.created"}
+    assert set(EXAMPLES) == recorded == set(EXAMPLES_OF_THE_FIRST_RELEASE)
+
+
+@pytest.mark.parametrize("topic", EXAMPLES_OF_THE_FIRST_RELEASE)
+def test_bytes_of_the_first_release_stay_readable(topic):
+    """The log is for ever: a field that was renamed, dropped or retyped would make it unreadable."""
+    state = EXAMPLES_OF_THE_FIRST_RELEASE[topic].encode()
+    event = event_of(topic, EXAMPLES[topic])
+    recorded = codec.to_recorded(StoredEvent(ORDER_ID, event.originator_version, topic, state), 7)
+    assert recorded.event == event
+    assert recorded.envelope == ENVELOPE
+
+
+def test_a_wished_hour_keeps_the_offset_it_was_given_in():
+    """The driver reads back what was typed, not the same instant somewhere else."""
+    recorded = there_and_back(event_of("order.placed.v1", EXAMPLES["order.placed.v1"]))
+    assert recorded.event.details.start.text() == "2026-06-08T01:30:00+03:00"
+    assert recorded.event.details.start.day == date(2026, 6, 8)
+
+
+def test_bytes_name_no_class_of_ours():
+    """Moving a file or renaming a class must not change history."""
+    for topic, said in EXAMPLES.items():
+        event = event_of(topic, said)
+        state = codec.to_stored_event(event, ENVELOPE).state.decode()
+        assert "vignettes." not in state
+        assert not any(
+            type(value).__name__ in state for value in said.values() if hasattr(value, "__slots__")
+        )
+
+
+def test_an_event_without_an_envelope_is_the_systems_own():
+    """The library's own ways to save name no actor."""
+    stored = codec.to_stored_event(event_of("order.expired.v1", {}))
+    assert codec.to_recorded(stored, 1).envelope == Envelope("system")
+
+
+def test_a_missing_field_is_an_error_that_tells_no_personal_data():
+    """Half an event is not read as a whole one, and the error that lands in the log quotes nothing of it."""
+    stored = codec.to_stored_event(event_of("order.placed.v1", EXAMPLES["order.placed.v1"]), ENVELOPE)
+    wrapped = json.loads(stored.state)
+    del wrapped["data"]["price"]
+    wrapped["data"]["language"] = {"plate": "2A2 2345"}
+    broken = StoredEvent(ORDER_ID, 1, stored.topic, json.dumps(wrapped).encode())
+    with pytest.raises(UnreadableEvent) as refused:
+        codec.to_domain_event(broken)
+    assert str(refused.value).endswith(
+        f"'order.placed.v1', order {ORDER_ID}, version 1: data.price (missing); data.language (string_type)."
+    )
+    assert not any(each in "".join(format_exception(refused.value)) for each in ("example.com", "2A2 2345"))
+
+
+# --- any value of the types that events are made of ---
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+times = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=zones)  # noqa: DTZ001  # given zones
+monies = st.builds(Money, st.integers(-(2**62), 2**62), st.sampled_from(["EUR", "CZK", "HUF"]))
+consents = st.builds(Consent, texts, texts, times, st.none() | texts)
+payments = st.builds(Payment, texts, monies, texts, times, booked=st.booleans())
+starts = st.builds(Start, st.dates(date(1990, 1, 1), date(2200, 1, 1)), st.none() | times)
+wishes = st.builds(Details, texts, st.builds(Vehicle, texts, texts, texts), starts)
+
+
+@given(payments, times, texts)
+def test_any_payment_comes_back(payment, at, actor):
+    """Amounts to the unit, times to the microsecond with their offset, texts to the last letter."""
+    event = Order.PaymentReceived(originator_id=uuid4(), originator_version=2, timestamp=at, payment=payment)
+    recorded = there_and_back(event, Envelope(actor))
+    assert recorded.event == event
+    assert recorded.event.payment.received_at.utcoffset() == payment.received_at.utcoffset()
+    assert recorded.envelope.actor == actor
+
+
+@given(wishes, monies, monies, texts, st.lists(consents, max_size=3).map(tuple))
+def test_any_order_comes_back(wish, official, fee, email, given_consents):
+    """Days, hours, vehicles, prices, and any number of consents, none included."""
+    event = Order.OrderPlaced(
+        originator_id=ORDER_ID,
+        originator_version=1,
+        originator_topic="order",
+        timestamp=AT,
+        number="V1000000123",
+        details=wish,
+        price=Price(official, fee),
+        email=email,
+        language="en",
+        consents=given_consents,
+    )
+    back = there_and_back(event).event
+    assert back == event
+    assert isinstance(back.consents, tuple)
+    assert back.details.start.text() == wish.start.text()
+    assert {field.name for field in fields(type(back))} == set(vars(back))

@@ -1,0 +1,202 @@
+"""One row per order: given events, then where it stands."""
+
+import pytest
+
+from eventstore_helpers import DAY, HOUR, NOON, TERMS, an_order, ask, details, fold, issue, pay, record, start
+from vignettes.projections.order_status import OrderStatusView
+
+#: The midnight in Prague at which a vignette for 8 June begins.
+MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
+
+
+@pytest.fixture
+def row_of(database, orders):
+    """Return some columns of an order's row, once what is new in it is on record."""
+
+    async def after(order, *columns):
+        record(orders, order)
+        await fold(database, OrderStatusView(TERMS))
+        [row] = ask(database, "SELECT to_jsonb(s) FROM read.order_status s WHERE order_id = %s", order.id)
+        return {name: row[name] for name in columns} if columns else row
+
+    return after
+
+
+async def test_a_placed_order_waits_for_its_money(row_of, orders):
+    """Everything that support and the driver ask about is there, amounts in minor units."""
+    order = an_order()
+    row = await row_of(order)
+    known = {name: value for name, value in row.items() if value is not None}
+    assert known == {
+        "order_id": str(order.id),
+        "order_number": order.number,
+        "status": "awaiting_payment",
+        "country": "CZ",
+        "product": "CZ-10D",
+        "vehicle_country": "CZ",
+        "plate": "2A2 2345",
+        "valid_from": "2026-06-08",
+        "starts_at": "2026-06-07T22:00:00+00:00",
+        "ends_at": "2026-06-17T21:59:59+00:00",
+        "email": "driver@example.com",
+        "language": "en",
+        "currency": "CZK",
+        "price_official": 30000,
+        "price_fee": 9900,
+        "price_total": 39900,
+        "received": 0,
+        "outstanding": 39900,
+        "surplus": 0,
+        "generation": 0,
+        "start_wished": False,
+        "placed_at": "2026-06-01T10:00:00+00:00",
+        "updated_at": "2026-06-01T10:00:00+00:00",
+        "version": 1,
+        "position": orders.position_of(order.id),
+    }
+
+
+async def test_a_paid_order_is_scheduled(row_of):
+    """Its deadline is in the row, with the rule that decided it."""
+    columns = ("status", "received", "outstanding", "paid_at", "due_at", "due_rule", "generation")
+    assert await row_of(pay(an_order()), *columns) == {
+        "status": "scheduled",
+        "received": 39900,
+        "outstanding": 0,
+        "paid_at": "2026-06-01T10:00:00+00:00",
+        "due_at": "2026-06-07T10:00:00+00:00",
+        "due_rule": "lead",
+        "generation": 1,
+    }
+
+
+async def test_money_in_part_leaves_the_rest_outstanding(row_of):
+    """And no deadline (case 21)."""
+    row = await row_of(pay(an_order(), 100), "status", "received", "outstanding", "due_at")
+    assert row == {"status": "partially_paid", "received": 100, "outstanding": 39800, "due_at": None}
+
+
+async def test_money_that_is_not_booked_pays_nothing(row_of):
+    """A notice is kept as a fact; the row stays as it was (case 27)."""
+    row = await row_of(pay(an_order(), booked=False), "status", "received", "version")
+    assert row == {"status": "awaiting_payment", "received": 0, "version": 2}
+
+
+async def test_what_is_over_is_surplus_until_it_went_back(row_of):
+    """Overpaid by one crown: processed, and the crown is owed to the payer (case 22)."""
+    order = pay(an_order(), 40_000)
+    assert await row_of(order, "status", "received", "surplus") == {
+        "status": "scheduled",
+        "received": 40000,
+        "surplus": 100,
+    }
+    order.confirm_refund("back", order.account.surplus_open, NOON + HOUR)
+    assert await row_of(order, "surplus", "refund") == {"surplus": 0, "refund": None}
+
+
+async def test_a_wish_shows_before_the_money(row_of):
+    """Start at once, kept for the moment the money comes."""
+    assert await row_of(start(an_order()), "status", "start_wished") == {
+        "status": "awaiting_payment",
+        "start_wished": True,
+    }
+
+
+async def test_a_correction_replaces_what_will_be_registered(row_of):
+    """Plate, day and product are the new ones; so is the deadline."""
+    order = pay(an_order())
+    order.correct_details(details(9, plate="3A3 2345"), NOON + HOUR)
+    columns = ("status", "plate", "valid_from", "due_at", "generation", "updated_at")
+    assert await row_of(order, *columns) == {
+        "status": "scheduled",
+        "plate": "3A3 2345",
+        "valid_from": "2026-06-10",
+        "due_at": "2026-06-09T10:00:00+00:00",
+        "generation": 2,
+        "updated_at": "2026-06-01T11:00:00+00:00",
+    }
+
+
+async def test_a_corrected_address_is_the_address(row_of):
+    """Nothing else changes by it (promise 8)."""
+    order = an_order()
+    order.correct_email("new@example.com", NOON + HOUR)
+    assert await row_of(order, "email", "status") == {
+        "email": "new@example.com",
+        "status": "awaiting_payment",
+    }
+
+
+async def test_an_order_whose_day_has_passed_is_on_hold(row_of):
+    """Why is in the row; a new day releases it (cases 3, 4)."""
+    order = pay(an_order(details(1)), at=NOON + 3 * DAY)
+    columns = ("status", "hold_reason", "due_at")
+    held = await row_of(order, *columns)
+    assert held == {"status": "on_hold", "hold_reason": "start_passed", "due_at": None}
+    order.correct_details(details(8), NOON + 3 * DAY)
+    released = await row_of(order, *columns)
+    assert released == {"status": "scheduled", "hold_reason": None, "due_at": "2026-06-08T10:00:00+00:00"}
+
+
+async def test_a_started_registration_is_under_way(row_of):
+    """Since when and by which rule; it is due for nothing any more."""
+    order = pay(an_order())
+    order.start_when_due(1, TERMS, MIDNIGHT - 12 * HOUR)
+    assert await row_of(order, "status", "started_at", "started_rule", "due_at") == {
+        "status": "registering",
+        "started_at": "2026-06-07T10:00:00+00:00",
+        "started_rule": "lead",
+        "due_at": None,
+    }
+
+
+async def test_an_issued_vignette_is_shown_as_the_authority_confirmed_it(row_of):
+    """Its validity stands beside the one we computed, and wins."""
+    columns = ("status", "vignette_number", "vignette_reference", "vignette_valid_from", "starts_at")
+    assert await row_of(issue(start(pay(an_order()))), *columns) == {
+        "status": "issued",
+        "vignette_number": "CZ-0001",
+        "vignette_reference": "ref-1",
+        "vignette_valid_from": "2026-06-01T10:00:00+00:00",
+        "starts_at": "2026-06-07T22:00:00+00:00",
+    }
+
+
+async def test_a_rejection_calls_the_customer_to_act(row_of):
+    """The reason stays until a correction answers it (case 49)."""
+    order = start(pay(an_order()))
+    order.record_rejection("unknown plate", NOON + HOUR)
+    columns = ("status", "rejection_reason", "started_at")
+    rejected = await row_of(order, *columns)
+    assert rejected == {"status": "action_needed", "rejection_reason": "unknown plate", "started_at": None}
+    order.correct_details(details(plate="3A3 2345"), NOON + 2 * HOUR)
+    corrected = await row_of(order, *columns)
+    assert corrected == {"status": "scheduled", "rejection_reason": None, "started_at": None}
+
+
+async def test_a_refund_is_pending_until_the_money_left(row_of):
+    """The amount is in the row from the request on (promise 10)."""
+    order = pay(an_order())
+    order.request_refund("customer", NOON + HOUR)
+    columns = ("status", "refund", "outstanding", "due_at")
+    pending = await row_of(order, *columns)
+    assert pending == {"status": "refund_pending", "refund": 39900, "outstanding": 0, "due_at": None}
+    order.confirm_refund("back", order.refund, NOON + DAY)
+    assert await row_of(order, "status", "refund") == {"status": "refunded", "refund": 39900}
+
+
+async def test_an_order_that_nobody_paid_is_expired(row_of):
+    """Nothing is outstanding any more; money in part is on its way back instead."""
+    unpaid, partly = an_order(), pay(an_order(), 100)
+    for order in (unpaid, partly):
+        order.expire(TERMS, NOON + 30 * DAY)
+    assert await row_of(unpaid, "status", "outstanding") == {"status": "expired", "outstanding": 0}
+    assert await row_of(partly, "status", "refund") == {"status": "refund_pending", "refund": 100}
+
+
+async def test_lag_is_what_the_view_has_not_seen(row_of, database, orders):
+    """Operators read it from SQL."""
+    await row_of(an_order())
+    head = record(orders, pay(an_order()))[-1]
+    lag = "SELECT position, head, events_behind FROM read.projection_lag WHERE view = 'order_status'"
+    assert ask(database, lag) == [(head - 2, head, 2)]
