@@ -1,6 +1,7 @@
 """Real servers for the tests: one PostgreSQL per run with a migrated template, a fresh database and NATS per test."""
 
 import itertools
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,14 +19,19 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """Start PostgreSQL with a database that has the schema, to be copied by each test."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    server.ensure_database(TEMPLATE)
-    migrate(server.url(TEMPLATE))
-    yield server
-    server.stop()
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """Start PostgreSQL with a database that has the schema, to be copied by each test.
+
+    Not below pytest's own folder: as root PostgreSQL runs under another account, and the next pytest to start
+    would close that folder to it.
+    """
+    with tempfile.TemporaryDirectory(prefix="vignettes-tests-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        server.start()
+        server.ensure_database(TEMPLATE)
+        migrate(server.url(TEMPLATE))
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Orders with a past, written straight to the log; commands as the ordering service makes them; tables as they stand."""
+"""Orders with a past, written straight to the log; commands as the ordering service makes them; tables as rows."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,12 +19,14 @@ from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.append import Command
 from vignettes.eventstore.codec import Envelope
 from vignettes.eventstore.connections import conninfo
+from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders, order_id_of
 from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.follower import Follower
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.projections.view import View
+from vignettes.runtime.embedded import EmbeddedPostgres
 
 #: Noon in Prague, a Monday. Histories are told from here; nothing in a view reads the real clock.
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
@@ -193,6 +196,15 @@ def tables(database: str) -> dict[str, list[dict[str, Any]]]:
         name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")
         for name in names
     }
+
+
+@contextmanager
+def a_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
+    """Give a migrated database for tests that do not get into each other's way."""
+    postgres.ensure_database(name)
+    migrate(postgres.url(name))
+    yield postgres.url(name)
+    ask(postgres.url("postgres"), f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def empty_views(database: str) -> None:

@@ -53,7 +53,12 @@ def masked(text: str) -> str:
 async def answers(tmp_path: Path):
     """Run the service as `make run` does, on a fresh data directory, and the commands against it."""
     settings = load_settings(
-        data_dir=tmp_path, sandbox=True, clock="movable", nats_port=0, http_port=free_port(), log_level="error"
+        data_dir=tmp_path,
+        sandbox=True,
+        clock="movable",
+        nats_port=0,
+        http_port=free_port(),
+        log_level="error",
     )
     async with instance(settings) as running:
         await running.until_ready()

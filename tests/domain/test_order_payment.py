@@ -57,6 +57,13 @@ def test_a_bank_line_that_comes_late_is_due_when_we_have_it(order):
     order.then_due("2026-07-01 20:00")
 
 
+def test_the_day_is_the_authoritys(order):
+    """Case 2: half past eleven in Prague is the next day in Bucharest, so this start has passed."""
+    order.given(placed(product="RO-10D", start="2026-07-01"))
+    order.when(pay(at="2026-07-01 23:30"))
+    order.then(event(Order.PaymentReceived), event(Order.OrderHeld, reason="start_passed"))
+
+
 def test_paid_early_is_due_twelve_hours_before(order):
     """Promise 1."""
     order.given(placed(), paid())

@@ -111,14 +111,14 @@ def test_start_at_once_for_a_day_that_has_passed(order, moment):
     """Cases 3, 4: refused even before the order is on hold."""
     order.given(placed(), paid())
     order.when(start_at_once(at=moment))
-    order.then_refused(errors.OrderClosed)
+    order.then_refused(errors.OnHold)
 
 
 def test_start_while_on_hold(order):
     """Case 4: choose a new start first."""
     order.given(placed(), paid(at="2026-07-20 23:58"))
     order.when(start_at_once())
-    order.then_refused(errors.OrderClosed)
+    order.then_refused(errors.OnHold)
 
 
 def test_start_after_a_refund_was_requested(order):

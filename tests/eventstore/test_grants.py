@@ -4,10 +4,9 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from eventstore_helpers import ask, placing
+from eventstore_helpers import a_database, ask, placing
 from vignettes.eventstore.append import Appender
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders
 
 OWNER, WRITER, PROJECTOR, READER, AUDITOR = ROLES = (
@@ -21,8 +20,14 @@ OWNER, WRITER, PROJECTOR, READER, AUDITOR = ROLES = (
 #: Read by name, each is in contracts: views that stay.
 READ_VIEWS = ("order_status", "emails", "deadlines", "projection_lag")
 
-NEW_EVENT = "INSERT INTO log.events (originator_id, originator_version, topic, state) VALUES (gen_random_uuid(), 1, 't', '')"
-NEW_ANSWER = "INSERT INTO log.commands (command_id, payload_hash, reply, recorded_at) VALUES (gen_random_uuid(), '', '{}', now())"
+NEW_EVENT = (
+    "INSERT INTO log.events (originator_id, originator_version, topic, state)"
+    " VALUES (gen_random_uuid(), 1, 't', '')"
+)
+NEW_ANSWER = (
+    "INSERT INTO log.commands (command_id, payload_hash, reply, recorded_at)"
+    " VALUES (gen_random_uuid(), '', '{}', now())"
+)
 NEW_MAIL = "INSERT INTO effect.mails (message_id, order_id, subject) VALUES ('<1@x>', gen_random_uuid(), '')"
 NEW_POSITION = "INSERT INTO view.positions (view) VALUES ('another')"
 SERIAL = "SELECT nextval('log.order_serial')"
@@ -100,14 +105,11 @@ CHANGES = [
 @pytest.fixture(scope="module")
 def full_log(postgres):
     """One database for all of these, with something in it to change: each statement is taken back."""
-    postgres.ensure_database("grants")
-    url = postgres.url("grants")
-    migrate(url)
-    log = Orders(url)
-    Appender(log).execute(placing())
-    log.close()
-    yield url
-    ask(postgres.url("postgres"), "DROP DATABASE grants WITH (FORCE)")
+    with a_database(postgres, "grants") as url:
+        log = Orders(url)
+        Appender(log).execute(placing())
+        log.close()
+        yield url
 
 
 def attempt(url, statement):

@@ -152,9 +152,11 @@ def test_one_append_wakes_readers_once_without_payload(database, orders):
 
 def test_the_append_lock_asks_no_right_but_insert(database, orders):
     """A writer can't lock the table as the library would have it; it appends all the same."""
-    with psycopg.connect(conninfo(database, "vignettes_writer")) as writer:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            writer.execute("LOCK TABLE log.events IN EXCLUSIVE MODE")
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        psycopg.connect(conninfo(database, "vignettes_writer")) as writer,
+    ):
+        writer.execute("LOCK TABLE log.events IN EXCLUSIVE MODE")
     with orders.journal.reading() as cursor:
         assert cursor.execute("SELECT current_user AS me").fetchone() == {"me": "vignettes_writer"}
     assert len(record(orders, an_order())) == 1

@@ -20,7 +20,10 @@ UNION ALL
 SELECT 'function ' || p.oid::regprocedure, pg_get_userbyid(p.proowner)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY(%(schemas)s)
 """
-_OURS = "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')"
+_OURS = (
+    "SELECT nspname::text FROM pg_namespace"
+    " WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')"
+)
 
 _names = itertools.count(1)
 

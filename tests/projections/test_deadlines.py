@@ -4,11 +4,32 @@ from datetime import date
 
 import pytest
 
-from eventstore_helpers import DAY, HOUR, NOON, TERMS, an_order, ask, details, fold, issue, pay, record, start
+from eventstore_helpers import (
+    DAY,
+    HOUR,
+    NOON,
+    TERMS,
+    a_database,
+    an_order,
+    ask,
+    details,
+    fold,
+    issue,
+    pay,
+    record,
+    start,
+)
 from vignettes.projections.deadlines import DeadlinesView
 
 #: A Czech vignette that begins on 8 June begins at midnight in Prague.
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """One log for all of these: each looks at orders of its own."""
+    with a_database(postgres, "ledgers") as url:
+        yield url
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ async def test_an_unknown_event_stops_its_readers_loudly(database, orders):
 class Poisoned(DeadlinesView):
     """A view with a mistake in it."""
 
-    def see(self, event, order, noted):
+    def see(self, event, order, noted):  # noqa: ARG002  # the protocol's
         raise ZeroDivisionError(event.type)
 
 

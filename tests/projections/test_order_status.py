@@ -2,11 +2,32 @@
 
 import pytest
 
-from eventstore_helpers import DAY, HOUR, NOON, TERMS, an_order, ask, details, fold, issue, pay, record, start
+from eventstore_helpers import (
+    DAY,
+    HOUR,
+    NOON,
+    TERMS,
+    a_database,
+    an_order,
+    ask,
+    details,
+    fold,
+    issue,
+    pay,
+    record,
+    start,
+)
 from vignettes.projections.order_status import OrderStatusView
 
 #: The midnight in Prague at which a vignette for 8 June begins.
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """One log for all of these: each looks at orders of its own."""
+    with a_database(postgres, "statuses") as url:
+        yield url
 
 
 @pytest.fixture

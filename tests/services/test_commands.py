@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+
 from service import running_service
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
@@ -67,9 +68,9 @@ async def test_receive_payment_answers_when_registration_is_due(service):
 async def test_a_payment_finds_its_order_by_number(service):
     """The number, as printed or as the digits on a bank line; one with wrong digits is refused by name."""
     placed = await service.place()
-    by_number = {"order_id": None, "order_number": placed["payment"]["variable_symbol"]}
+    symbol = placed["payment"]["variable_symbol"]
     payment = {"payment_id": "p1", "amount": money(100), "method": "transfer", "received_at": WEDNESDAY}
-    reply = await service.command("receive_payment", order_number=by_number["order_number"], **payment)
+    reply = await service.command("receive_payment", order_number=symbol, **payment)
     assert (reply["order_id"], reply["status"]) == (placed["order_id"], "partially_paid")
     mistyped = placed["order_number"][:-1] + str((int(placed["order_number"][-1]) + 1) % 10)
     wrong = await service.command("receive_payment", order_number=mistyped, **payment)
@@ -189,7 +190,10 @@ async def test_the_same_command_answers_byte_for_byte_the_same_even_after_a_rest
         ("orders.v1.place", place),
         ("orders.v1.place", {**place, "command_id": str(uuid4()), "valid_from": "2020-01-01"}),
         ("orders.v1.place", {**place, "command_id": str(uuid4()), "product": "CZ-2D"}),
-        ("orders.v1.correct_email", {"command_id": str(uuid4()), "order_id": NOBODY, "email": "a@example.com"}),
+        (
+            "orders.v1.correct_email",
+            {"command_id": str(uuid4()), "order_id": NOBODY, "email": "a@example.com"},
+        ),
     ]
 
     async def answers(running):
@@ -255,9 +259,8 @@ async def test_what_is_paid_too_much_is_set_aside(service):
     assert (await service.pay(placed, amount=money(40000)))["status"] == "scheduled"
     second = await service.pay(placed)
     assert second["status"] == "scheduled"
-    order = (await service.ask("orders.v1.status", order_id=placed["order_id"], min_position=second["position"]))[
-        "order"
-    ]
+    known = {"order_id": placed["order_id"], "min_position": second["position"]}
+    order = (await service.ask("orders.v1.status", **known))["order"]
     assert (order["received"], order["surplus"], order["outstanding"]) == (79900, 100 + 39900, 0)
 
 
@@ -328,86 +331,3 @@ async def test_a_corrected_address_gets_a_new_link_and_the_old_one_is_told(servi
     }
     [to_the_old] = [m for m in mails if m["headers"]["X-Mail-Kind"] == "address_changed"]
     assert "/o/" not in to_the_old["text"] + to_the_old["html"]
-
-
-# --- bad input
-
-ORDER = {
-    "command_id": str(uuid4()),
-    "product": "CZ-10D",
-    "vehicle": {"country": "CZ", "plate": "2A2 2345"},
-    "valid_from": "2030-06-12",
-    "email": "driver@example.com",
-    "language": "en",
-}
-SECRET = "secret7731"
-VEHICLES = {f"vehicle.{field}": {**ORDER["vehicle"], field: value} for field, value in
-            {"plate": f"{SECRET}Ж", "country": f"{SECRET}", "wheels": 4}.items()}  # fmt: skip
-
-
-def order(**different):
-    return json.dumps({**ORDER, **different}).encode()
-
-
-def paying(amount):
-    rest = '"payment_id": "p", "method": "card", "received_at": "2030-06-05T08:00:00Z"'
-    head = f'"command_id": "{NOBODY}", "order_id": "{NOBODY}"'
-    return f'{{{head}, "amount": {{"amount": {amount}, "currency": "CZK"}}, {rest}}}'.encode()
-
-
-WRONG_ORDERS = [
-    ("body", f"not JSON {SECRET}".encode()),
-    ("body", b""),
-    ("body", b"\xff\xfe\x00"),
-    ("body", b'["an", "array"]'),
-    ("body", b"null"),
-    ("body", b"[" * 10_000 + b"]" * 10_000),
-    ("body", b'{"a":' * 10_000 + b"1" + b"}" * 10_000),
-    ("body", order(**{f"{SECRET}@example.com": 1})),
-    ("body", order(**{"x" * 900_000: 1})),
-    ("unknown", order(unknown=SECRET)),
-    ("email", json.dumps({key: value for key, value in ORDER.items() if key != "email"}).encode()),
-    ("email", order(email="x" * 900_000)),
-    ("email", order(email=f"{SECRET}@@example.com")),
-    ("email", order(email=f"Anna <{SECRET}@example.com>")),
-    ("email", order(email=f"a@\u0661{SECRET}\u05d0.com")),
-    ("email", order(email=f"{SECRET}@example.com\r\nBcc: all@example.com")),
-    ("email", order(email=f"{SECRET}@example.com, other@example.com")),
-    ("email", order(email=["a@example.com"])),
-    ("language", order(language="en\n")),
-    ("actor", order(actor=f"{SECRET}\x00")),
-    ("command_id", order(command_id=SECRET)),
-    ("command_id", order(command_id=7)),
-    ("product", order(product=SECRET)),
-    ("product", order(product="CZ-2D")),
-    ("valid_from", order(valid_from=f"{SECRET}")),
-    ("valid_from", order(valid_from="2030-06-04")),
-    ("valid_from", order(valid_from="2030-02-30")),
-    ("valid_from", order(product="AT-2M", valid_from="2030-06-15")),
-    ("valid_from", order(product="BG-1D", valid_from="0001-01-01T00:00:00+14:00")),
-    ("consents.0.kind", order(consents=[{**CONSENT, "kind": SECRET}])),
-    *((field, order(command_id=str(uuid4()), vehicle=vehicle)) for field, vehicle in VEHICLES.items()),
-]
-WRONG_AMOUNTS = ["NaN", "Infinity", "1e400", "-1e400", "12.5", "1250.0", '"1250"', "true", "null", "1" + "0" * 40]
-
-
-async def test_whatever_can_not_be_read_is_refused_by_field_and_the_next_message_goes_on(service):
-    """Nothing of what was sent comes back: it may be somebody's address."""
-    for field, body in WRONG_ORDERS:
-        fresh = body.replace(ORDER["command_id"].encode(), str(uuid4()).encode())
-        reply = await service.ask_raw("orders.v1.place", fresh)
-        assert code(reply) == ("invalid_request", field), body[:200]
-        assert SECRET not in json.dumps(reply)
-    for amount in WRONG_AMOUNTS:
-        reply = await service.ask_raw("orders.v1.receive_payment", paying(amount))
-        assert code(reply) == ("invalid_request", "amount.amount"), amount
-    assert (await service.place())["ok"]
-
-
-@pytest.mark.parametrize("received_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-async def test_money_from_the_ends_of_the_calendar_counts(service, received_at):
-    """An instant that no zone can show is no reason to lose money, and none to stop a view."""
-    placed = await service.place()
-    paid = await service.pay(placed, received_at=received_at)
-    assert paid["ok"] or code(paid) == ("invalid_request", "received_at")
-    assert (await service.pay(await service.place()))["status"] == "scheduled"

@@ -76,7 +76,7 @@ class Details:
     def check_registrable(self, at: datetime) -> None:
         """Refuse what the authority would not register any more, or does not sell yet."""
         if self.hold_reason(at):
-            raise errors.OrderClosed("It is on hold: choose a new start, or ask for the money back.")
+            raise errors.OnHold
         if opens := schedule.can_register_at(self.bought, self.start, at):
             raise errors.TooEarly(f"It can be registered from {opens.isoformat()} on, and will be then.")
 

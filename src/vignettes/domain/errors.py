@@ -54,6 +54,12 @@ class OrderClosed(DomainError):
     code = "conflict"
 
 
+class OnHold(DomainError):
+    """The order is on hold: choose a new start, or ask for the money back."""
+
+    code = "conflict"
+
+
 class PaymentIdReused(DomainError):
     """This payment_id stands for another payment already."""
 

@@ -45,6 +45,13 @@ WITH appended AS (
 SELECT notification_id FROM appended ORDER BY notification_id
 """)
 
+_SELECT = SQL("""
+SELECT originator_id, originator_version, topic, state FROM log.events
+WHERE originator_id = %s AND originator_version > %s
+  AND originator_version <= coalesce(%s, 9223372036854775807)
+ORDER BY originator_version {order} LIMIT %s
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -111,6 +118,26 @@ class LogRecorder(PostgresApplicationRecorder):
                 self._notify_channel(cursor)
             cursor.execute(_APPEND, _parameters(stored_events, answer), prepare=True)
             return [row["notification_id"] for row in cursor.fetchall()]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Read one order's events. Not retried in silence: whoever waits for an answer is told soon."""
+        order = SQL("DESC") if desc else SQL("ASC")
+        with self.reading() as cursor:
+            rows = cursor.execute(
+                _SELECT.format(order=order), (originator_id, gt or 0, lte, limit), prepare=True
+            ).fetchall()
+        return [
+            StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+            for row in rows
+        ]
 
     @contextmanager
     def reading(self) -> Iterator[Cursor[DictRow]]:

@@ -3,9 +3,19 @@
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
-from vignettes.messages.forms import Amount, ConsentForm, Email, Line, Message, VehicleForm, one_of, wrong
+from vignettes.messages.forms import (
+    Amount,
+    ConsentForm,
+    Email,
+    Instant,
+    Line,
+    Message,
+    VehicleForm,
+    one_of,
+    wrong,
+)
 
 
 class Command(Message):
@@ -40,7 +50,7 @@ class ReceivePayment(Command):
     payment_id: Line
     amount: Amount
     method: Line
-    received_at: AwareDatetime
+    received_at: Instant
     booked: bool = True
 
     @model_validator(mode="after")
@@ -117,8 +127,8 @@ class RecordIssue(Command):
     order_id: UUID
     number: Line
     reference: Line
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    valid_from: Instant
+    valid_until: Instant
 
 
 class RecordRejection(Command):

@@ -1,11 +1,14 @@
 """The small forms that messages are made of."""
 
 import unicodedata
+from datetime import datetime
 from typing import Annotated, Literal
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
 class Message(BaseModel):
@@ -30,7 +33,15 @@ def _mailbox(text: str) -> str:
         raise ValueError(str(error).partition(" (")[0]) from None
 
 
+def _in_calendar(at: datetime) -> datetime:
+    """Refuse instants that some zone can't show; whatever reckons with them later may not fail."""
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueError(f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return at
+
+
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_line)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_plain_line), AfterValidator(_mailbox)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 MinorUnits = Annotated[int, Field(ge=-(10**15), le=10**15)]
@@ -55,7 +66,7 @@ class ConsentForm(Message):
 
     kind: Literal["immediate_performance"]
     text_version: Line
-    given_at: AwareDatetime
+    given_at: Instant
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
 
 

@@ -3,9 +3,9 @@
 from typing import ClassVar, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
-from vignettes.messages.forms import Line, Message, one_of, wrong
+from vignettes.messages.forms import Instant, Line, Message, one_of, wrong
 
 
 class Query(Message):
@@ -37,7 +37,7 @@ class AskHistory(Query):
     subject = "orders.v1.history"
 
     order_id: UUID
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     version: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")

@@ -86,19 +86,14 @@ class EmailsView:
 
 def _calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str]]:
     """Return kind and recipient of each mail that this event calls for."""
-    if event.type == "PaymentReceived":
-        yield from _on_payment(order, was_paid=was_paid)
-    elif event.type == "EmailCorrected":
+    if event.type == "EmailCorrected":
         yield "address_changed", order.previous_email or order.email
         yield _CURRENT[order.status], order.email
     elif kind := _KIND_OF.get(event.type):
         yield kind, order.email
-
-
-def _on_payment(order: Order, *, was_paid: bool) -> Iterator[tuple[str, str]]:
     if order.is_open and order.is_paid and not was_paid:
-        yield "paid", order.email
-    elif order.is_open and not order.is_paid:
+        yield "paid", order.email  # by money, or by a correction to what the money pays for
+    elif event.type == "PaymentReceived" and order.is_open and not order.is_paid:
         yield "underpaid", order.email
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from vignettes.messages.forms import Message, wrong
+from vignettes.messages.forms import Instant, Message, wrong
 from vignettes.sandbox.authority import Authority, Mode
 from vignettes.sandbox.clock import MovableClock
 from vignettes.sandbox.inbox import Inbox
@@ -18,7 +18,7 @@ QUEUE = "sandbox"
 class MoveClock(Message):
     """Read the clock, set it, or advance it; never backwards."""
 
-    now: AwareDatetime | None = None
+    now: Instant | None = None
     advance_seconds: Annotated[float, Field(ge=0, le=10 * 366 * 86400)] | None = None
 
     @model_validator(mode="after")

@@ -43,7 +43,14 @@ CREATE TRIGGER events_are_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON log.ev
 CREATE TRIGGER answers_are_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON log.commands
     FOR EACH STATEMENT EXECUTE FUNCTION log.refuse_change();
 
-GRANT SELECT, INSERT ON log.events, log.commands TO vignettes_writer;
+-- Also in sessions that claim to replicate, where ordinary triggers stay silent.
+ALTER TABLE log.events ENABLE ALWAYS TRIGGER events_are_for_ever;
+ALTER TABLE log.commands ENABLE ALWAYS TRIGGER answers_are_for_ever;
+
+GRANT SELECT ON log.events, log.commands TO vignettes_writer;
+-- By column: a writer that could choose its position could write behind the readers' backs.
+GRANT INSERT (originator_id, originator_version, topic, state) ON log.events TO vignettes_writer;
+GRANT INSERT ON log.commands TO vignettes_writer;
 GRANT USAGE ON SEQUENCE log.order_serial TO vignettes_writer;
 GRANT SELECT ON log.events TO vignettes_projector;
 GRANT SELECT ON log.events, log.commands TO vignettes_auditor;

@@ -1,0 +1,80 @@
+"""`python -m benchmarks`: measure throughput and latency here, beside an alternative and the machine's limits."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import report
+from benchmarks.apart import MeasuringFailed
+from benchmarks.bench import CLIENTS, WORKLOADS, Asked, Result, run
+from benchmarks.machine import NotDurable
+from vignettes.runtime import logs
+from vignettes.runtime.children import EmbeddedServerError
+
+_WIDTH_OF_A_FILE = 120
+
+
+def _workloads(text: str) -> str:
+    if unknown := set(text.split(",")) - set(WORKLOADS):
+        raise typer.BadParameter(f"there is no {', '.join(sorted(unknown))}, only {', '.join(WORKLOADS)}")
+    return text
+
+
+def _clients(text: str) -> str:
+    if not all(one.isdigit() and int(one) for one in text.split(",")):
+        raise typer.BadParameter("takes numbers such as 1,8,32")
+    return text
+
+
+def main(
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each point is measured.")] = 5.0,
+    only: Annotated[str, typer.Option(callback=_workloads, help="The workloads, with commas.")] = ",".join(
+        WORKLOADS
+    ),
+    clients: Annotated[
+        str, typer.Option(callback=_clients, help="W1's clients in flight, with commas.")
+    ] = ",".join(map(str, CLIENTS)),
+    to: Annotated[
+        Path | None, typer.Option("--json", help="A file to write the figures to, as JSON.")
+    ] = None,
+) -> None:
+    """Measure, and show ours, the alternative, the limits and the goals of one run."""
+    asked = Asked(
+        [workload for workload in WORKLOADS if workload in only.split(",")],
+        seconds,
+        [int(one) for one in clients.split(",")],
+    )
+    logs.configure("auto", "error", "benchmarks")
+    # While the service runs, its processes' stdout and stderr go to a file; ours stays where it is.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as terminal:
+        out = Console(file=terminal, width=None if terminal.isatty() else _WIDTH_OF_A_FILE)
+        try:
+            result = asyncio.run(_measure(asked, out))
+        except (MeasuringFailed, NotDurable, EmbeddedServerError) as failure:
+            out.print(str(failure), style="red", markup=False)
+            raise typer.Exit(1) from None
+        if to:
+            to.write_text(json.dumps(report.as_json(result), indent=2) + "\n")
+        report.show(result, out)
+
+
+async def _measure(asked: Asked, out: Console) -> Result:
+    """Show the progress; TERM ends it as cleanly as Ctrl-C."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True) as progress:
+        return await run(asked, progress)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,81 @@
+"""What is measured: how many in a stretch of time, and how long each took."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+Party = Literal["ours", "alternative", "limit"]
+
+
+class NothingMeasured(Exception):
+    """Nothing ended while it was counted: the time per point is too short."""
+
+
+class Window:
+    """A stretch of time. What ends before it only warms up, what ends after it comes too late to be counted."""
+
+    def __init__(self, seconds: float, warm_up: float) -> None:
+        self._begins = time.perf_counter() + warm_up
+        self._ends = self._begins + seconds
+        self.latencies: dict[str, list[float]] = defaultdict(list)
+
+    @property
+    def open(self) -> bool:
+        """Whether it is worth beginning something more."""
+        return time.perf_counter() < self._ends
+
+    def note(self, began: float, what: str = "") -> None:
+        """Count something that began then (perf_counter) and has ended now. Safe to use from several threads."""
+        ended = time.perf_counter()
+        if self._begins <= ended < self._ends:
+            self.latencies[what].append(ended - began)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured point. `by_kind` is the p50 in ms of each kind of operation, where there are several."""
+
+    workload: str
+    party: Party
+    what: str
+    parallel: int
+    seconds: float
+    operations: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    by_kind: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, title: tuple[str, Party, str], parallel: int, seconds: float, *windows: Window) -> Self:
+        """Return what the windows, `seconds` long together, have seen. Raises NothingMeasured."""
+        kinds: dict[str, list[float]] = defaultdict(list)
+        for window in windows:
+            for kind, latencies in window.latencies.items():
+                kinds[kind] += latencies
+        every = sorted(latency for latencies in kinds.values() for latency in latencies)
+        if not every:
+            raise NothingMeasured(f"{title[0]}: no {title[2]} ended within {seconds} s.")
+        return cls(
+            *title,
+            parallel,
+            seconds,
+            len(every),
+            len(every) / seconds,
+            _ms(every, 0.50),
+            _ms(every, 0.99),
+            {kind: _ms(sorted(latencies), 0.50) for kind, latencies in kinds.items() if kind},
+        )
+
+
+def peak(points: Iterable[Point]) -> Point | None:
+    """Return the point with the most per second, None of none."""
+    return max(points, key=lambda point: point.per_second, default=None)
+
+
+def _ms(ordered: Sequence[float], share: float) -> float:
+    """Return the latency within which that share ended (nearest rank), in ms."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] * 1000

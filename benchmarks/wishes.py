@@ -1,0 +1,46 @@
+"""What is ordered: drawn from a seed, so that every run orders the same."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+PRODUCT = "CZ-10D"
+#: The Czech authority sells 30 days ahead; a start within the lead would begin registration by itself.
+_DAYS_AHEAD = (2, 28)
+_LENGTH = timedelta(days=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One driver's order, and what the outside says of it later."""
+
+    product: str
+    plate: str
+    valid_from: str
+    valid_until: str
+    email: str
+    payment_id: str
+    number: str
+    reference: str
+
+
+def of(rng: random.Random) -> Wish:
+    """Draw an order."""
+    start = datetime.now(UTC).date() + timedelta(days=rng.randint(*_DAYS_AHEAD))
+    drawn = rng.randrange(10**9)
+    return Wish(
+        product=PRODUCT,
+        plate=f"{drawn % 9 + 1}A{rng.randint(1, 9)} {rng.randint(1000, 9999)}",
+        valid_from=start.isoformat(),
+        valid_until=(start + _LENGTH).isoformat(),
+        email=f"driver-{drawn}@example.com",
+        payment_id=str(an_id(rng)),
+        number=f"CZ-{drawn:09}",
+        reference=f"authority-{drawn:09}",
+    )
+
+
+def an_id(rng: random.Random) -> UUID:
+    """Draw an id that nobody else draws."""
+    return UUID(int=rng.getrandbits(128), version=4)
