@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from service import Service, running_service
 
+from service import Service, running_service
 from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres

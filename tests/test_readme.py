@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nats
 import pytest
-from service import until
 
+from service import until
 from vignettes.runtime.embedded import free_port
 from vignettes.runtime.instance import instance
 from vignettes.runtime.settings import load_settings
