@@ -61,6 +61,8 @@ def main(
         except (MeasuringFailed, NotDurable, EmbeddedServerError) as failure:
             out.print(str(failure), style="red", markup=False)
             raise typer.Exit(1) from None
+        except asyncio.CancelledError:
+            raise typer.Exit(128 + signal.SIGTERM) from None
         if to:
             to.write_text(json.dumps(report.as_json(result), indent=2) + "\n")
         report.show(result, out)

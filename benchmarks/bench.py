@@ -79,7 +79,12 @@ async def _measured(steps: Sequence[Step], asked: Asked, progress: Progress) -> 
     for step in steps:
         progress.update(task, description=step.title)
         times = {"seconds": asked.seconds, "warm_up": asked.warm_up}
-        points += await apart.measured(step.module, **step.arguments, **times)
+        found = await apart.measured(step.module, **step.arguments, **times)
+        for point in found:
+            progress.print(
+                f"{step.title}: {point.what} {point.per_second:,.0f}/s", style="dim", highlight=False
+            )
+        points += found
         progress.advance(task)
     return points
 

@@ -48,7 +48,7 @@ class Customer:
         consent = {"kind": "immediate_performance", "text_version": "2026-01", "given_at": now}
         await self._command("start_registration", **order, consent=consent)
         issued = await self._command(
-            "record_issue", **order, number=wish.number, reference=wish.reference,
+            "record_issue", **order, generation=1, number=wish.number, reference=wish.reference,
             valid_from=f"{wish.valid_from}T00:00:00+01:00", valid_until=f"{wish.valid_until}T00:00:00+01:00",
         )  # fmt: skip
         if (issued["status"], issued["version"]) != ("issued", _EVENTS_AN_ORDER):

@@ -22,6 +22,7 @@ from domain.ordering import (
     wished,
 )
 from vignettes.domain import errors
+from vignettes.domain.catalogue import PRODUCTS
 from vignettes.domain.order import Order
 
 
@@ -50,6 +51,27 @@ def test_a_correction_after_the_start_is_refused(order, further):
     order.given(placed(), paid(), registration_started(), *further)
     order.when(correct(plate="1AB2346"))
     order.then_refused(errors.RegistrationAlreadyStarted, code="already_started")
+
+
+@pytest.mark.parametrize(
+    ("product", "way_out"),
+    [
+        ("CZ-10D", "In Czechia the driver can correct it once, with the authorisation code."),
+        ("HU-10D", "In Hungary the authority changes it against a fee."),
+    ],
+)
+def test_the_refusal_says_what_the_country_still_allows(order, product, way_out):
+    """Case 40, promise 7: the reason, and what the driver can still do in that country."""
+    order.given(placed(product=product), paid(), registration_started())
+    order.when(correct(plate="1AB2346"))
+    order.then_refused(errors.RegistrationAlreadyStarted)
+    assert str(order.refused) == f"{errors.RegistrationAlreadyStarted.__doc__} {way_out}"
+
+
+def test_no_country_lacks_its_way_out():
+    """Case 40: a country that is added brings its own."""
+    ways = {(each.country, each.still_possible) for each in PRODUCTS.values()}
+    assert len(ways) == len({country for country, _ in ways}) == len({way for _, way in ways})
 
 
 def test_a_correction_that_won_the_race(order):

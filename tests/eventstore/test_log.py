@@ -280,11 +280,9 @@ def test_an_append_is_never_silently_repeated(orders, monkeypatch):
     """The library would try ten times; whoever lost a reply must look the command up instead."""
     attempts = []
 
-    @contextmanager
     def broken():
         attempts.append(datetime.now(UTC))
         raise OperationalError("server closed the connection unexpectedly")
-        yield
 
     monkeypatch.setattr(orders._datastore, "get_connection", broken)
     with pytest.raises(OperationalError):

@@ -189,7 +189,7 @@ async def test_the_ledger_shows_how_late_it_fired_and_started(ledger, database):
     await ledger(order)
     ask(
         database,
-        "INSERT INTO effect.triggers VALUES (%s, 'registration', 1, %s)",
+        "INSERT INTO effect.triggers VALUES (%s, 'registration', 1, %s, now())",
         order.id,
         due + 2 * HOUR,
     )

@@ -6,10 +6,10 @@ import stat
 import pytest
 
 from vignettes.runtime import settings as module
+from vignettes.runtime.keys import master_key
 from vignettes.runtime.settings import (
     ConfigurationError,
     load_settings,
-    master_key,
     origins,
     unknown_variables,
 )

@@ -3,16 +3,33 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
+from datetime import date
+from uuid import UUID
 
 import pytest
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.utils import get_topic
 from faststream.nats import NatsBroker
 
-from vignettes.messages import commands, events, queries
+from vignettes.domain import references
+from vignettes.domain.catalogue import product
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Terms
+from vignettes.eventstore.codec import OrderMapper
+from vignettes.eventstore.orders import order_id_of
+from vignettes.messages import commands, events, queries, replies
+from vignettes.projections import emails
+from vignettes.runtime.settings import EXAMPLE_IBAN
+from vignettes.services import reading
 from vignettes.services.asyncapi import contract, document
+from vignettes.services.deciding import Payee
 from vignettes.services.edge import Endpoints
 from vignettes.services.examples import EXAMPLES
+from vignettes.services.links import Links
 from vignettes.services.ordering import Ordering
 from vignettes.services.publishing import SOURCE
+from vignettes.services.writing import Sender, Writing
 
 DOCUMENT = document()
 MESSAGES = DOCUMENT["components"]["messages"]
@@ -34,6 +51,19 @@ def references(value):
     if isinstance(value, list):
         for inner in value:
             yield from references(inner)
+
+
+def on_record():
+    """The events of the example of a history, read back from the bytes that would be in the log."""
+    told = EXAMPLES[replies.History]
+    mapper, recorded = OrderMapper(), []
+    for event in told["events"]:
+        envelope = {"v": 1, "at": event["recorded_at"], "by": event["actor"], "cmd": event["command_id"]}
+        state = json.dumps({**envelope, "cor": event["correlation_id"], "data": event["data"]}).encode()
+        topic = get_topic(getattr(Order, event["type"]))
+        stored = StoredEvent(UUID(told["order_id"]), event["version"], topic, state)
+        recorded.append(mapper.to_recorded(stored, event["position"]))
+    return recorded
 
 
 def test_every_command_and_query_is_in_it():
@@ -106,6 +136,53 @@ def test_examples_of_what_we_send_are_as_we_send_them(model):
 def test_every_message_has_an_example_and_a_meaning():
     assert {model.__name__ for model in EXAMPLES} == set(MESSAGES)
     assert all(message["summary"].endswith(".") for message in MESSAGES.values())
+
+
+def test_the_example_of_an_order_is_what_this_service_would_say():
+    """Its price is the catalogue's, its references are those of its number, its texts are ours."""
+    placed, place = EXAMPLES[replies.Placed], EXAMPLES[commands.Place]
+    price = product(place["product"]).price_on(date(2026, 12, 10))
+    total, number = price.total, placed["order_number"]
+    said = {name: asdict(getattr(price, name)) for name in ("official", "fee", "total")}
+    assert placed["price"] == said
+    assert said["total"] == {"amount": 39900, "currency": "CZK"}
+    assert placed["payment"] == {
+        "variable_symbol": references.variable_symbol(number),
+        "creditor_reference": references.creditor_reference(number),
+        "spayd": references.spayd(EXAMPLE_IBAN, total, number, number),
+    }
+    assert placed["order_id"] == str(order_id_of(number))
+    assert references.parse_number(placed["payment"]["creditor_reference"]) == number
+
+
+def test_the_example_of_a_status_is_of_the_same_order():
+    row, place = EXAMPLES[replies.Standing]["order"], EXAMPLES[commands.Place]
+    assert (row["order_id"], row["price_total"]) == (EXAMPLES[replies.Placed]["order_id"], 39900)
+    assert (row["vehicle_country"], row["plate"]) == ("FR", place["vehicle"]["plate"])
+    assert (row["status"], row["version"], row["outstanding"]) == ("scheduled", 2, 0)
+    assert row["due_at"] == EXAMPLES[events.Trigger]["due_at"]
+    issued = EXAMPLES[commands.RecordIssue]
+    assert (row["starts_at"], row["ends_at"]) == (issued["valid_from"], issued["valid_until"])
+
+
+def test_the_example_of_a_history_is_what_the_log_would_tell():
+    recorded, told = on_record(), EXAMPLES[replies.History]
+    assert [event.type for event in recorded] == ["OrderPlaced", "PaymentReceived"]
+    assert [event.data for event in recorded] == [event["data"] for event in told["events"]]
+    order = None
+    for event in recorded:
+        order = event.event.mutate(order)
+    assert told["state"] == reading._state(order)
+
+
+def test_the_example_of_a_mail_has_the_subject_of_our_texts():
+    [mail] = EXAMPLES[replies.Mails]["emails"]
+    placed = on_record()[0]
+    order = placed.event.mutate(None)
+    facts = emails.facts(placed, order, Terms())
+    payee, sender = Payee("Vignettes", EXAMPLE_IBAN), Sender("v@vignettes.example", None, None)
+    writing = Writing(Links("https://vignettes.example", bytes(32)), payee, sender)
+    assert mail["subject"] == writing.rendered({**mail, "order_id": order.id, "facts": facts}).subject
 
 
 def test_what_is_always_sent_is_required():

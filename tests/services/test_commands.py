@@ -282,10 +282,11 @@ async def test_money_that_was_only_announced_pays_for_nothing(service):
     assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentNoticed", "PaymentReceived"]
 
 
-@pytest.mark.parametrize("amount", [money(0), money(-1), money(39900, "EUR")])
-async def test_money_that_can_not_be_is_refused(service, amount):
+async def test_money_that_can_not_be_is_refused(service):
     """Nothing, less than nothing, or another currency (24)."""
-    assert code(await service.pay(await service.place(), amount=amount))[0] == "invalid_request"
+    placed = await service.place()
+    for amount in (money(0), money(-1), money(39900, "EUR")):
+        assert code(await service.pay(placed, amount=amount))[0] == "invalid_request"
 
 
 # --- the start

@@ -52,12 +52,19 @@ async def test_whoever_writes_reads_it_with_min_position(service):
         assert (reply["order"]["version"], reply["order"]["received"]) == (number + 2, 100 * (number + 1))
 
 
-async def test_an_order_is_found_as_soon_as_it_is_placed(service):
-    """`not_found` is said of orders that are not in the log, never of those that a view does not know yet."""
-    for _ in range(10):
+async def test_an_order_that_no_view_knows_yet_is_not_said_to_be_missing(service):
+    """While the followers are held up: `unavailable`, and no mails; `not_found` is for what the log lacks."""
+    await service.ask("sandbox.v1.clock")
+    with psycopg.connect(service.settings.database_url) as connection:
+        connection.execute("SELECT FROM view.positions FOR UPDATE")
         placed = await service.place()
-        assert (await service.ask("orders.v1.status", order_id=placed["order_id"]))["ok"]
-        assert (await service.ask("orders.v1.emails", order_id=placed["order_id"]))["ok"]
+        held_up = await service.ask("orders.v1.status", order_id=placed["order_id"])
+        mails = await service.ask("orders.v1.emails", order_id=placed["order_id"])
+        assert await service.history(placed["order_id"]) == ["OrderPlaced"]
+    assert held_up["error"]["code"] == "unavailable"
+    assert mails == {"ok": True, "order_id": placed["order_id"], "emails": []}
+    known = {"order_id": placed["order_id"], "min_position": placed["position"]}
+    assert (await service.ask("orders.v1.status", **known))["ok"]
 
 
 async def test_a_position_that_is_far_off_is_not_pretended(service):

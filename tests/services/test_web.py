@@ -190,7 +190,8 @@ def some_work(database_url):
         connection.execute("DELETE FROM view.deadlines")
 
 
-async def test_metrics_tell_how_the_service_stands(http, some_work):
+@pytest.mark.usefixtures("some_work")
+async def test_metrics_tell_how_the_service_stands(http):
     answer = await http.get("/metrics")
     samples = told(answer.text)
     assert answer.headers["content-type"].startswith("text/plain")

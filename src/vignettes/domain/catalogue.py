@@ -1,4 +1,4 @@
-"""What the nine toll authorities sell: data from `catalogue.toml`, read once (domain.md, the catalogue)."""
+"""What the nine toll authorities sell: data from `catalogue.toml`, read once."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,19 @@ from zoneinfo import ZoneInfo
 
 from vignettes.domain.errors import InvalidValue
 from vignettes.domain.money import Money
+
+
+#: What a driver can still do after registration, by the catalogue's `after_registration`.
+_STILL_POSSIBLE = {
+    "one_correction_by_driver": "In Czechia the driver can correct it once, with the authorisation code.",
+    "plate_fix_with_proof": "In Slovakia the authority corrects the plate when it is shown a proof.",
+    "nothing_once_valid": "In Austria nothing can be changed once the vignette is valid.",
+    "one_plate_change": "In Switzerland the plate can be changed once, with the authority.",
+    "until_start_only": "In Slovenia the authority changes it until the vignette's start only.",
+    "against_a_fee": "In Hungary the authority changes it against a fee.",
+    "distributor_within_60_minutes": "In Romania its distributor can correct it within 60 minutes.",
+    "only_when_plate_is_no_ones": "In Bulgaria it is corrected only where the wrong plate is no one's.",
+}
 
 
 class Period(StrEnum):
@@ -66,6 +79,11 @@ class Product:
     def starts_at_hour(self) -> bool:
         """Whether the driver chooses an instant rather than a day (BG-1D)."""
         return self.period is Period.HOURS
+
+    @property
+    def still_possible(self) -> str:
+        """What the driver can still do once registration has started, in one sentence (promise 7, case 40)."""
+        return _STILL_POSSIBLE[self.after_registration]
 
     def price_on(self, day: date) -> Price:
         """Return the price that holds on `day`; InvalidValue for a day before the first one known."""

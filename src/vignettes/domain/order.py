@@ -178,7 +178,7 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
     def correct_details(self, details: Details, at: datetime) -> None:
         """Change what will be registered. Refused once registration has started (promise 7, case 40)."""
         if self.started_at:
-            raise errors.RegistrationAlreadyStarted
+            raise errors.RegistrationAlreadyStarted(self.details.bought.still_possible)
         if not self.is_open:
             raise errors.OrderClosed
         if details == self.details:
@@ -205,7 +205,7 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         if self.is_paid:
             self.details.check_registrable(at)
             self._start(str(schedule.Rule.AT_ONCE), at, consent, at)
-        elif not self.wished:
+        elif not self.wished or (consent and consent not in self.consents):
             self.trigger_event(self.StartWished, timestamp=at, consent=consent)
 
     def start_when_due(self, generation: int, terms: Terms, at: datetime) -> None:

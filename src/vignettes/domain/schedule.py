@@ -277,7 +277,8 @@ def hold_reason(product: Product, start: Start, now: datetime) -> str | None:
     `start_passed`: registration could begin after the start day only.
     `too_late_for_authority`: the days of notice can't be kept any more.
     """
-    if now + SAME_DAY_LIMIT >= _instant(product, start.day + _DAY):
+    lies_ahead = start.at is not None and start.at > now
+    if not lies_ahead and now + SAME_DAY_LIMIT >= _instant(product, start.day + _DAY):
         return "start_passed"
     if product.notice_days and _local_day(product, now) > _notice_day(product, start):
         return "too_late_for_authority"

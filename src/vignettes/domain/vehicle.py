@@ -1,4 +1,4 @@
-"""The vehicle a vignette is for: its country and its plate (domain.md, plates and countries)."""
+"""The vehicle a vignette is for: its country and its plate."""
 
 import re
 import unicodedata

@@ -1,7 +1,6 @@
 """How this service connects to PostgreSQL: as which role, with which limits."""
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -25,9 +24,3 @@ def conninfo(url: str, role: Role, *, name: str = "vignettes") -> str:
     ).strip()
     limits = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10"}
     return make_conninfo("", **{**limits, **known, "options": options, "application_name": name})
-
-
-def hidden(url: str) -> str:
-    """Return `url` fit for a log line: without its password."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

@@ -125,6 +125,7 @@ class RecordIssue(Command):
     subject = "orders.v1.record_issue"
 
     order_id: UUID
+    generation: int
     number: Line
     reference: Line
     valid_from: Instant
@@ -137,6 +138,7 @@ class RecordRejection(Command):
     subject = "orders.v1.record_rejection"
 
     order_id: UUID
+    generation: int
     reason: Line
 
 

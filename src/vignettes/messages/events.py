@@ -19,7 +19,7 @@ def subject(event_type: str, order_id: UUID) -> str:
 class OrderEvent(BaseModel):
     """What every event says. Types are the names below in kebab case: `order-placed`, ..."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     order_id: UUID
     order_number: str
@@ -151,7 +151,7 @@ TRIGGER_SUBJECTS = "registrations.triggers.v1.>"
 class Trigger(BaseModel):
     """An order is due. Harmless when late or repeated: the generation tells whether it still counts."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     order_id: UUID
     generation: int

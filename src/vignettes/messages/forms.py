@@ -14,7 +14,8 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 class Message(BaseModel):
     """Strict: an unknown or missing field is refused, and nothing is converted but what JSON lacks."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # What people wrote must not come back in an error, nor stand in a log.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 def _plain_line(text: str) -> str:
@@ -27,10 +28,12 @@ def _plain_line(text: str) -> str:
 
 def _mailbox(text: str) -> str:
     try:
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+        # Mail servers that know ASCII only must be able to deliver: the domain is kept as they write it.
+        found = validate_email(text, check_deliverability=False, test_environment=True, allow_smtputf8=False)
     except EmailNotValidError as error:
         # What stands in brackets may quote the address.
         raise ValueError(str(error).partition(" (")[0]) from None
+    return found.ascii_email or found.normalized
 
 
 def _in_calendar(at: datetime) -> datetime:

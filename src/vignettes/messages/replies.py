@@ -18,7 +18,7 @@ def _absent(value: object) -> bool:
 class Answer(BaseModel):
     """Replies are ours: closed, but not strict about how we build them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class Problem(Answer):

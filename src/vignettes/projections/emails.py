@@ -101,7 +101,8 @@ def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
     """Return what a mail about this event may say: the order as it was then, and nothing secret."""
     details = order.details
     validity = schedule.validity(details.bought, details.start, order.started_at)
-    deadline = order.deadline(terms)
+    # An order that will be held at this very moment has no time until which it can be corrected.
+    deadline = None if details.hold_reason(event.recorded_at) else order.deadline(terms)
     vignette = order.vignette
     return {
         "order_number": order.number,

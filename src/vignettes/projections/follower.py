@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 #: Polling beneath every wake-up: a lost notification costs this much, never more.
 POLL_SECONDS = 0.5
+#: Under load what comes within this time is taken in together; the first event after a rest never waits.
+GATHER_SECONDS = 0.01
 #: How many orders are kept folded between batches; colder ones are folded again from the log.
 CACHED_ORDERS = 20_000
 _LONGEST_PAUSE = 5.0
@@ -77,7 +79,10 @@ class Follower:
         await connection.execute(_NEW_POSITION, (self._view.name,))
 
     async def _look(self, connection: AsyncConnection) -> None:
-        if await self.catch_up(connection) < BATCH:
+        seen = await self.catch_up(connection)
+        if seen < BATCH:
+            if seen:
+                await asyncio.sleep(GATHER_SECONDS)
             # Look again after a wake-up or a while; an event between look and LISTEN is found by the poll.
             async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
                 break

@@ -64,7 +64,7 @@ async def history(settings: Settings, order: str, until: datetime | None) -> dic
         if not found["ok"]:
             return found
         wanted = {"order_id": found["order"]["order_id"]}
-    body = {**wanted, **({"until": until.astimezone().isoformat()} if until else {})}
+    body = {**wanted, **({"until": until.isoformat()} if until else {})}
     return await ask(settings, AskHistory.subject, json.dumps(body).encode())
 
 

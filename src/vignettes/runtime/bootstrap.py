@@ -5,12 +5,14 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import psycopg
 import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from psycopg import AsyncConnection
 
-from vignettes.runtime.process import Link, Process, connect, servers
+from vignettes.eventstore.migrations import pending
+from vignettes.runtime.process import Link, Process, connect, needed, servers
 from vignettes.runtime.roles import ANSWERING, BUILDERS, ROLES, SANDBOX
 from vignettes.runtime.settings import ConfigurationError, Settings
 from vignettes.services import streams
@@ -25,6 +27,10 @@ _GRACE_SECONDS = 5.0
 
 class NatsConnectionLost(Exception):
     """The connection to NATS was closed for good; this process ends, so that a new one may connect."""
+
+
+class SchemaIsOld(ConfigurationError):
+    """The database's schema is older than this code: run `vignettes migrate`."""
 
 
 class ClockIsShifted(ConfigurationError):
@@ -50,6 +56,7 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
             **link.options(name),
         )
         built = Process(settings, stack, link, client, Endpoints(broker))
+        await asyncio.to_thread(_refuse_old_schema, settings)
         await _refuse_shifted_clock(built)
         await streams.ensure(client)
         for role in roles:
@@ -90,6 +97,14 @@ async def _announce(built: Process, role: str) -> None:
 async def _close(client: Client) -> None:
     if not client.is_closed:
         await client.drain()
+
+
+def _refuse_old_schema(settings: Settings) -> None:
+    with psycopg.connect(
+        needed(settings.database_url, "VIGNETTES_DATABASE_URL"), connect_timeout=5
+    ) as connection:
+        if missing := pending(connection):
+            raise SchemaIsOld(f"{SchemaIsOld.__doc__} Missing: {', '.join(m.name for m in missing)}.")
 
 
 async def _refuse_shifted_clock(built: Process) -> None:

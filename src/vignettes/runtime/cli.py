@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from typing import Annotated, Any
 
+import psycopg
 import structlog
 import typer
 from rich.console import Console
@@ -32,6 +33,15 @@ out = Console()
 err = Console(stderr=True)
 log = structlog.get_logger(__name__)
 
+
+def _instant(text: str) -> datetime:
+    """Read a time as RFC 3339 writes it; without an offset it is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no time such as 2026-12-01T12:00:00+01:00.") from None
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 OrderArgument = Annotated[str, typer.Argument(help="An order number such as V6562305984, or an order_id.")]
 
@@ -50,7 +60,10 @@ def serve(
 ) -> None:
     """Run some roles in this process, against servers that run already (DATABASE_URL, NATS_URL)."""
     from vignettes.runtime import running  # noqa: PLC0415
+    from vignettes.runtime.roles import BUILDERS  # noqa: PLC0415
 
+    if unknown := set(roles) - BUILDERS.keys():
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(BUILDERS)}.")
     asyncio.run(running.serve(_settings(" ".join(roles)), roles))
 
 
@@ -108,7 +121,10 @@ def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
 def history(
     order: OrderArgument,
     *,
-    until: Annotated[datetime | None, typer.Option(help="Only what was recorded until then.")] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=_instant, metavar="TIME", help="Only what was recorded until then."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay an order: every event, who asked for it and when, and the state that follows."""
@@ -174,6 +190,15 @@ def main() -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
+    from vignettes.eventstore.migrations import MigrationChanged  # noqa: PLC0415
     from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
+    from vignettes.services.streams import StreamDiffers  # noqa: PLC0415
 
-    return (ConfigurationError, EmbeddedServerError, TimeoutError)
+    return (
+        ConfigurationError,
+        EmbeddedServerError,
+        MigrationChanged,
+        StreamDiffers,
+        psycopg.OperationalError,
+        TimeoutError,
+    )

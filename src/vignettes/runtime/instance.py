@@ -17,9 +17,10 @@ from vignettes.runtime.embedded import (
     check_port_free,
     free_port,
 )
+from vignettes.runtime.keys import master_key
 from vignettes.runtime.process import Link, connect, needed
 from vignettes.runtime.roles import ROLES, SANDBOX
-from vignettes.runtime.settings import Settings, master_key, variable
+from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running
 from vignettes.services import streams
 

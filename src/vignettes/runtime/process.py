@@ -12,10 +12,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from vignettes.eventstore.connections import Role as DatabaseRole
 from vignettes.eventstore.connections import conninfo
-from vignettes.runtime.settings import ConfigurationError, Settings
+from vignettes.runtime.settings import ConfigurationError, Settings, hide_secrets
 from vignettes.services.edge import Endpoints
 
 log = structlog.get_logger(__name__)
+
+_FIRST_CONNECT_SECONDS = 15.0
 
 
 class Running(Protocol):
@@ -111,4 +113,11 @@ def servers(settings: Settings) -> list[str]:
 
 async def connect(settings: Settings, link: Link, name: str) -> Client:
     """Return a connection of our own beside FastStream's, for requests, the streams and discovery."""
-    return await nats.connect(servers(settings), **link.options(name))
+    try:
+        # Once connected it is tried for ever; an address that never answered is a setting to look at.
+        async with asyncio.timeout(_FIRST_CONNECT_SECONDS):
+            return await nats.connect(servers(settings), **link.options(name))
+    except TimeoutError:
+        raise ConfigurationError(
+            f"NATS does not answer at {hide_secrets(settings.nats_url or '')} (VIGNETTES_NATS_URL)."
+        ) from None

@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from vignettes.domain.schedule import Terms
+from vignettes.runtime.keys import master_key
 from vignettes.runtime.process import Process, Running, needed
-from vignettes.runtime.settings import ConfigurationError, Settings, master_key
+from vignettes.runtime.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from vignettes.projections.view import View

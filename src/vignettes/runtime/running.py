@@ -1,6 +1,7 @@
 """What `vignettes run` and `vignettes serve` do, and what they show."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -11,10 +12,13 @@ from rich.table import Table
 
 from vignettes.runtime import bootstrap
 from vignettes.runtime.instance import Instance, instance
-from vignettes.runtime.settings import Settings
+from vignettes.runtime.settings import Settings, hide_secrets
 from vignettes.runtime.supervisor import stop_on_signals
 
 log = structlog.get_logger(__name__)
+
+#: How long an orderly end may take.
+_STOP_SECONDS = 8.0
 
 
 async def run(settings: Settings, out: Console) -> None:
@@ -41,8 +45,8 @@ def _addresses(running: Instance, seconds: float) -> Panel:
     table.add_row("pages", settings.public_url)
     table.add_row("health", f"http://127.0.0.1:{settings.http_port}/readyz")
     table.add_row("documents", f"http://127.0.0.1:{settings.http_port}/docs")
-    table.add_row("NATS", settings.nats_url)
-    table.add_row("PostgreSQL", settings.database_url)
+    table.add_row("NATS", hide_secrets(settings.nats_url or ""))
+    table.add_row("PostgreSQL", hide_secrets(settings.database_url or ""))
     if settings.sandbox:
         table.add_row("sandbox", "authority, inbox and clock answer on sandbox.v1.*")
     return Panel(
@@ -53,4 +57,11 @@ def _addresses(running: Instance, seconds: float) -> Panel:
 async def serve(settings: Settings, roles: Sequence[str]) -> None:
     """Run some roles until TERM or Ctrl-C."""
     with stop_on_signals() as stop:
-        await bootstrap.serve(settings, roles, stop)
+        serving = asyncio.create_task(bootstrap.serve(settings, roles, stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await asyncio.wait({serving}, timeout=_STOP_SECONDS)
+        serving.cancel()  # told to stop while it was still starting, it does not listen
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving

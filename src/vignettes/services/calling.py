@@ -37,10 +37,15 @@ class Calling:
             try:
                 answer = await self._client.request(command.subject, body, timeout=_TIMEOUT, headers=headers)
             except NatsError as error:
-                log.warning("command.unanswered", request=command.subject, error=type(error).__name__)
+                log.warning("command.unanswered", **_named(command), error=type(error).__name__)
             else:
                 reply = _REPLY.validate_json(answer.data)
                 if reply["ok"] or reply["error"]["code"] != "unavailable":
                     return reply
             await asyncio.sleep(_PAUSE * 2**attempt)
         raise NoAnswer
+
+
+def _named(command: Command) -> dict[str, str]:
+    order_id = getattr(command, "order_id", None)
+    return {"request": command.subject, "command": str(command.command_id), "order": str(order_id)}

@@ -1,5 +1,7 @@
 """The deadline service: emits a trigger for every deadline whose time has come, each once per generation."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -8,6 +10,7 @@ import structlog
 from nats.js import JetStreamContext
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+from structlog.contextvars import bound_contextvars
 
 from vignettes.messages import commands, events
 from vignettes.services.waking import CLOCK_CHANNEL, VIEW_CHANNEL, Worker
@@ -18,26 +21,32 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 1.0
 _BATCH = 200
 _ACKNOWLEDGED_WITHIN = 5.0
+#: Below the time after which the database ends an idle transaction.
+_TOLD_WITHIN = 20.0
 
-_CLAIM = """
-SELECT d.*, clock.now() AS now FROM view.deadlines d
-WHERE d.ended_at IS NULL AND d.due_at <= clock.now()
-  AND NOT EXISTS (SELECT FROM effect.triggers t
-                  WHERE (t.order_id, t.purpose, t.generation) = (d.order_id, d.purpose, d.generation))
+#: A trigger that was acknowledged but led to nothing is sent again after this time, by the real clock: longer than the
+#: stream remembers its Nats-Msg-Id, short enough to keep the five minutes.
+AGAIN_SECONDS = 130.0
+
+_OPEN = """
+FROM view.deadlines d LEFT JOIN effect.triggers t USING (order_id, purpose, generation)
+WHERE d.ended_at IS NULL AND coalesce(t.emitted_at < clock_timestamp() - %(again)s * interval '1 s', true)
+"""
+_CLAIM = f"""
+SELECT d.*, clock.now() AS now, t.emitted_at IS NOT NULL AS again {_OPEN}
+  AND d.purpose = %(purpose)s AND d.due_at <= clock.now()
 ORDER BY d.starts_at, d.due_at
-LIMIT %s FOR UPDATE OF d SKIP LOCKED
+LIMIT %(batch)s FOR UPDATE OF d SKIP LOCKED
 """
 _FIRED = """
-INSERT INTO effect.triggers (order_id, purpose, generation, fired_at)
-SELECT *, clock.now() FROM unnest(%s::uuid[], %s::text[], %s::int[])
-ON CONFLICT DO NOTHING
+INSERT INTO effect.triggers AS t (order_id, purpose, generation, fired_at, emitted_at)
+SELECT *, clock.now(), clock_timestamp() FROM unnest(%s::uuid[], %s::text[], %s::int[])
+ON CONFLICT (order_id, purpose, generation) DO UPDATE SET emitted_at = excluded.emitted_at, emissions = t.emissions + 1
 """
-_NEXT = """
-SELECT extract(epoch FROM min(d.due_at) - clock.now())::float8 FROM view.deadlines d
-WHERE d.ended_at IS NULL
-  AND NOT EXISTS (SELECT FROM effect.triggers t
-                  WHERE (t.order_id, t.purpose, t.generation) = (d.order_id, d.purpose, d.generation))
-"""
+_NEXT = "SELECT extract(epoch FROM min(d.due_at) - clock.now())::float8" + _OPEN  # noqa: S608  # both are constants of this file
+
+
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Orderer(Protocol):
@@ -50,6 +59,7 @@ class Orderer(Protocol):
 class Deadlines:
     """Claims what is due, tells the stream (or the ordering service), and remembers it as fired.
 
+    A trigger that led to nothing (lost by the stream, refused for a moment) is sent again while its row stands open.
     The claim's row locks are held until the stream has acknowledged: whoever dies in between leaves the row to
     the next one, and the stream and the order's generation make a second trigger harmless.
     """
@@ -66,36 +76,33 @@ class Deadlines:
         await self._worker.run()
 
     async def _work(self, connection: AsyncConnection) -> float:
-        while await self._fire(connection) == _BATCH:
-            pass
-        cursor = await connection.execute(_NEXT)
-        (seconds,) = await cursor.fetchone() or (None,)
+        for purpose, tell, batch in (("registration", self._publish, _BATCH), ("expiry", self._expire, 1)):
+            while await self._fire(connection, purpose, tell, batch) == batch:
+                pass
+        row = await (await connection.execute(_NEXT, {"again": AGAIN_SECONDS})).fetchone()
+        seconds = row[0] if row else None
         return POLL_SECONDS if seconds is None else min(max(seconds, 0.0), POLL_SECONDS)
 
-    async def _fire(self, connection: AsyncConnection) -> int:
+    async def _fire(self, connection: AsyncConnection, purpose: str, tell: Tell, batch: int) -> int:
+        claim = {"purpose": purpose, "batch": batch, "again": AGAIN_SECONDS}
         async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-            due = await (await cursor.execute(_CLAIM, (_BATCH,))).fetchall()
+            due = await (await cursor.execute(_CLAIM, claim)).fetchall()
             for row in due:
-                await self._tell(row)
+                with bound_contextvars(order=str(row["order_id"])):
+                    _note(row)
+                    async with asyncio.timeout(_TOLD_WITHIN):
+                        await tell(row)
             keys = ("order_id", "purpose", "generation")
             await cursor.execute(_FIRED, [[row[key] for row in due] for key in keys])
         return len(due)
 
-    async def _tell(self, row: dict[str, Any]) -> None:
-        late: timedelta = row["now"] - row["due_at"]
-        log.info(
-            "deadline.fired",
-            order=str(row["order_id"]),
-            purpose=row["purpose"],
-            rule=row["rule"],
-            late_ms=_ms(late),
+    async def _expire(self, row: dict[str, Any]) -> None:
+        """Tell the ordering service. A refusal is an alarm, and comes again."""
+        reply = await self._orderer.command(
+            commands.ExpireOrder(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
         )
-        if row["purpose"] == "expiry":
-            await self._orderer.command(
-                commands.ExpireOrder(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
-            )
-        else:
-            await self._publish(row)
+        if not reply["ok"]:
+            log.error("expiry.refused", code=reply["error"]["code"])
 
     async def _publish(self, row: dict[str, Any]) -> None:
         trigger = events.Trigger(
@@ -119,5 +126,9 @@ def message_id(order_id: UUID, generation: int) -> str:
     return f"{order_id}:{generation}"
 
 
-def _ms(late: timedelta) -> float:
-    return round(late.total_seconds() * 1000, 1)
+def _note(row: dict[str, Any]) -> None:
+    late: timedelta = row["now"] - row["due_at"]
+    late_ms = round(late.total_seconds() * 1000, 1)
+    say = log.warning if row["again"] else log.info
+    event = "deadline.fired_again" if row["again"] else "deadline.fired"
+    say(event, purpose=row["purpose"], rule=row["rule"], late_ms=late_ms)

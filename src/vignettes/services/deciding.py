@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from vignettes.domain import errors, references, vehicle
@@ -86,9 +86,19 @@ class Deciding:
                 vignette = Vignette(
                     command.number, command.reference, command.valid_from, command.valid_until
                 )
-                return _on(order_id, lambda order, at: order.record_issue(vignette, at))
+                return _on(
+                    order_id,
+                    lambda order, at: (
+                        order.record_issue(vignette, at) if _is_current(order, command) else _late()
+                    ),
+                )
             case commands.RecordRejection(order_id=order_id, reason=reason):
-                return _on(order_id, lambda order, at: order.record_rejection(reason, at))
+                return _on(
+                    order_id,
+                    lambda order, at: (
+                        order.record_rejection(reason, at) if _is_current(order, command) else None
+                    ),
+                )
             case commands.ExpireOrder(order_id=order_id):
                 return _on(order_id, lambda order, at: order.expire(self._terms, at))
             case commands.ConfirmRefund(order_id=order_id):
@@ -104,14 +114,11 @@ class Deciding:
             Vehicle.of(command.vehicle.country, command.vehicle.plate),
             Start.parse(command.valid_from, bought),
         )
-        number = self._next_number()
-        order_id = order_id_of(number)
 
-        def decide(order: Order | None, at: datetime) -> Order:
-            if order is not None:
-                raise errors.Conflict
+        def decide(_: Order | None, at: datetime) -> Order:
+            number = self._next_number()  # drawn now, not earlier: a command asked again needs none
             return Order.place(
-                order_id,
+                order_id_of(number),
                 number=number,
                 details=details,
                 email=command.email,
@@ -120,7 +127,7 @@ class Deciding:
                 at=at,
             )
 
-        return Decision(order_id, decide, self._placed)
+        return Decision(None, decide, self._placed)
 
     def _placed(self, order: Order) -> dict[str, Any]:
         return {
@@ -157,7 +164,10 @@ class Deciding:
 
         order_id = command.order_id or _order_of(command.order_number or "")
         return _on(
-            order_id, decide, lambda order: {**self._due(order), "outstanding": _form(order.outstanding)}
+            order_id,
+            decide,
+            lambda order: {**self._due(order), "outstanding": _form(order.outstanding)},
+            named_by="order_id" if command.order_id else "order_number",
         )
 
     def _correct_details(self, command: commands.CorrectDetails) -> Decision:
@@ -190,12 +200,13 @@ def _on(
     order_id: UUID,
     act: Callable[[Order, datetime], None],
     extra: Callable[[Order], dict[str, Any]] = lambda _: {},
+    named_by: str = "order_id",
 ) -> Decision:
     """Return a decision on an order that must exist."""
 
     def decide(order: Order | None, at: datetime) -> Order:
         if order is None:
-            raise errors.OrderNotFound(field="order_id")
+            raise errors.OrderNotFound(field=named_by)
         act(order, at)
         return order
 
@@ -229,6 +240,15 @@ def _order_of(text: str) -> UUID:
     if number is None:
         raise errors.InvalidValue("Its check digits are wrong.", field="order_number")
     return order_id_of(number)
+
+
+def _is_current(order: Order, outcome: commands.RecordIssue | commands.RecordRejection) -> bool:
+    """Tell whether an authority's answer is to the registration that counts now, not to an earlier one."""
+    return outcome.generation == order.generation
+
+
+def _late() -> NoReturn:
+    raise errors.OrderClosed("The authority's yes is to an earlier registration of it.")
 
 
 def _link(order: Order) -> dict[str, Any]:

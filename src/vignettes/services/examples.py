@@ -1,23 +1,31 @@
 """One example of every message of the published language, as JSON: shown in the AsyncAPI document."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from vignettes.domain import references
+from vignettes.domain.catalogue import product
+from vignettes.domain.details import Consent, Details, Payment
+from vignettes.domain.order import Order
+from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.vehicle import Vehicle, warnings
+from vignettes.eventstore.codec import Envelope, Recorded
+from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands, events, queries, replies
+from vignettes.projections import order_status
 
 Example = dict[str, Any]
 
-_ORDER_ID = "454fa8e6-b8dd-5b57-8225-7030578165d9"
 _NUMBER = "V9922747891"
+_ORDER_ID = str(order_id_of(_NUMBER))
 _COMMAND_ID = "0d5b2c1e-6f5a-4c39-9a53-2f5f4e9d8b10"
+_PAYING_ID = "6c1f0a52-3a0e-4a55-8f0e-9be8f3c2d7a4"
 _PAYMENT_ID = "fio-26489132775"
 _MANAGE_URL = "https://vignettes.example/o/Qm9uIHZveWFnZSwgZXQgcmVzcGVjdGV6IGxlcyBsaW1pdGU"
-_TOTAL: Example = {"amount": 34900, "currency": "CZK"}
-_NOTHING: Example = {"amount": 0, "currency": "CZK"}
-_DUE = "2026-12-18T11:00:00Z"
-_STARTS = "2026-12-18T23:00:00Z"
-_ENDS = "2026-12-28T22:59:59Z"
+_IBAN = "CZ6508000000192000145399"
 _PLACED_AT = "2026-12-10T08:15:30.120000Z"
 _PAID_AT = "2026-12-10T09:02:11Z"
 _CONSENT: Example = {
@@ -27,6 +35,80 @@ _CONSENT: Example = {
 }
 _COMMAND: Example = {"command_id": _COMMAND_ID, "actor": "shop"}
 _OF_ORDER: Example = {**_COMMAND, "order_id": _ORDER_ID}
+_PLACE: Example = {
+    **_COMMAND,
+    "product": "CZ-10D",
+    "vehicle": {"country": "FR", "plate": "AB-123-CD"},
+    "valid_from": "2026-12-19",
+    "email": "driver@example.org",
+    "language": "fr",
+    "consents": [_CONSENT],
+}
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def _paid_order() -> Order:
+    """Take down the order of all examples, as the command above asks for it, and pay it."""
+    wished = product(_PLACE["product"])
+    details = Details(
+        wished.code,
+        Vehicle.of(_PLACE["vehicle"]["country"], _PLACE["vehicle"]["plate"]),
+        Start.parse(_PLACE["valid_from"], wished),
+    )
+    consent = Consent(
+        _CONSENT["kind"], _CONSENT["text_version"], datetime.fromisoformat(_CONSENT["given_at"])
+    )
+    order = Order.place(
+        order_id_of(_NUMBER),
+        number=_NUMBER,
+        details=details,
+        email=_PLACE["email"],
+        language=_PLACE["language"],
+        consents=[consent],
+        at=datetime.fromisoformat(_PLACED_AT),
+    )
+    paid_at = datetime.fromisoformat(_PAID_AT)
+    order.receive_payment(Payment(_PAYMENT_ID, order.outstanding, "bank_transfer", paid_at), paid_at)
+    return order
+
+
+def _history(order: Order) -> list[Example]:
+    """Return what is on record of an order, as a query is told it."""
+    askers = (Envelope("shop", UUID(_COMMAND_ID)), Envelope("payments", UUID(_PAYING_ID)))
+    return [
+        {
+            "position": 1_041 + event.originator_version,
+            "version": event.originator_version,
+            "type": type(event).__name__,
+            "recorded_at": _JSON.dump_python(event.timestamp, mode="json"),
+            "actor": envelope.actor,
+            "command_id": str(envelope.command_id),
+            "correlation_id": None,
+            "data": Recorded(0, order.id, 0, "", event.timestamp, envelope, event).data,
+        }
+        for event, envelope in zip(order.collect_events(), askers, strict=True)
+    ]
+
+
+def _state(order: Order) -> Example:
+    """Return all that an order's events have assigned."""
+    assigned = {name: value for name, value in vars(order).items() if not name.startswith("_")}
+    told = {"order_id": order.id, "version": order.version, "status": order.status, **assigned}
+    return cast("Example", _JSON.dump_python(told, mode="json"))
+
+
+_ORDER = _paid_order()
+_PRICE: Example = {
+    **_JSON.dump_python(_ORDER.price, mode="json"),
+    "total": _JSON.dump_python(_ORDER.price.total, mode="json"),
+}
+_TOTAL: Example = _PRICE["total"]
+_NOTHING: Example = {"amount": 0, "currency": "CZK"}
+_ROW: Example = _JSON.dump_python(order_status.row(_ORDER, 1_043, Terms()), mode="json")
+_DUE: str = _ROW["due_at"]
+_STARTS: str = _ROW["starts_at"]
+_ENDS: str = _ROW["ends_at"]
 
 
 def _done(version: int, status: str) -> Example:
@@ -54,15 +136,7 @@ def _event(version: int, status: str, **said: Any) -> Example:
 
 
 _COMMANDS: dict[type[BaseModel], Example] = {
-    commands.Place: {
-        **_COMMAND,
-        "product": "CZ-10D",
-        "vehicle": {"country": "FR", "plate": "AB-123-CD"},
-        "valid_from": "2026-12-19",
-        "email": "driver@example.org",
-        "language": "fr",
-        "consents": [_CONSENT],
-    },
+    commands.Place: _PLACE,
     commands.ReceivePayment: {
         **_COMMAND,
         "order_number": _NUMBER,
@@ -79,12 +153,18 @@ _COMMANDS: dict[type[BaseModel], Example] = {
     commands.RecordIssue: {
         **_OF_ORDER,
         "actor": "registration",
+        "generation": 1,
         "number": "CZ26-0048817",
         "reference": _ORDER_ID,
         "valid_from": _STARTS,
         "valid_until": _ENDS,
     },
-    commands.RecordRejection: {**_OF_ORDER, "actor": "registration", "reason": "plate_not_accepted"},
+    commands.RecordRejection: {
+        **_OF_ORDER,
+        "actor": "registration",
+        "generation": 1,
+        "reason": "plate_not_accepted",
+    },
     commands.ExpireOrder: {**_OF_ORDER, "actor": "deadlines"},
     commands.ConfirmRefund: {
         **_OF_ORDER,
@@ -100,46 +180,6 @@ _QUERIES: dict[type[BaseModel], Example] = {
     queries.AskEmails: {"order_id": _ORDER_ID, "actor": "support"},
 }
 
-_ROW: Example = {
-    "order_id": _ORDER_ID,
-    "order_number": _NUMBER,
-    "status": "scheduled",
-    "country": "CZ",
-    "product": "CZ-10D",
-    "vehicle_country": "FR",
-    "plate": "AB123CD",
-    "valid_from": "2026-12-19",
-    "starts_at": _STARTS,
-    "ends_at": _ENDS,
-    "email": "driver@example.org",
-    "language": "fr",
-    "currency": "CZK",
-    "price_official": 30000,
-    "price_fee": 4900,
-    "price_total": 34900,
-    "received": 34900,
-    "outstanding": 0,
-    "surplus": 0,
-    "refund": None,
-    "paid_at": _PAID_AT,
-    "due_at": _DUE,
-    "due_rule": "lead",
-    "generation": 1,
-    "start_wished": False,
-    "hold_reason": None,
-    "started_at": None,
-    "started_rule": None,
-    "rejection_reason": None,
-    "vignette_number": None,
-    "vignette_reference": None,
-    "vignette_valid_from": None,
-    "vignette_valid_until": None,
-    "placed_at": _PLACED_AT,
-    "updated_at": _PAID_AT,
-    "version": 2,
-    "position": 1_043,
-}
-
 _REPLIES: dict[type[BaseModel], Example] = {
     replies.Refused: {
         "ok": False,
@@ -153,18 +193,14 @@ _REPLIES: dict[type[BaseModel], Example] = {
     replies.Done: _done(3, "registering"),
     replies.Placed: {
         **_done(1, "awaiting_payment"),
-        "price": {
-            "official": {"amount": 30000, "currency": "CZK"},
-            "fee": {"amount": 4900, "currency": "CZK"},
-            "total": _TOTAL,
-        },
+        "price": _PRICE,
         "payment": {
-            "variable_symbol": "9922747891",
-            "creditor_reference": "RF749922747891",
-            "spayd": "SPD*1.0*ACC:CZ6508000000192000145399*AM:349.00*CC:CZK*X-VS:9922747891",
+            "variable_symbol": references.variable_symbol(_NUMBER),
+            "creditor_reference": references.creditor_reference(_NUMBER),
+            "spayd": references.spayd(_IBAN, _ORDER.price.total, _NUMBER, _NUMBER),
         },
         "manage_url": _MANAGE_URL,
-        "warnings": [],
+        "warnings": list(warnings(_ORDER.details.vehicle)),
     },
     replies.PaymentCounted: {**_done(2, "scheduled"), "due": _DUE, "outstanding": _NOTHING},
     replies.DetailsNowCorrect: {**_done(3, "scheduled"), "due": _DUE, "warnings": []},
@@ -174,19 +210,8 @@ _REPLIES: dict[type[BaseModel], Example] = {
     replies.History: {
         "ok": True,
         "order_id": _ORDER_ID,
-        "events": [
-            {
-                "position": 1_043,
-                "version": 2,
-                "type": "PaymentReceived",
-                "recorded_at": _PAID_AT,
-                "actor": "payments",
-                "command_id": _COMMAND_ID,
-                "correlation_id": None,
-                "data": {"payment": {"payment_id": _PAYMENT_ID, "amount": _TOTAL}},
-            }
-        ],
-        "state": {"order_id": _ORDER_ID, "version": 2, "status": "scheduled", "number": _NUMBER},
+        "events": _history(_ORDER),
+        "state": _state(_ORDER),
     },
     replies.Mails: {
         "ok": True,
@@ -196,7 +221,7 @@ _REPLIES: dict[type[BaseModel], Example] = {
                 "kind": "placed",
                 "to": "driver@example.org",
                 "language": "fr",
-                "subject": f"Votre commande {_NUMBER}",
+                "subject": f"Commande {_NUMBER} : comment payer votre vignette",
                 "state": "sent",
                 "message_id": f"<{_ORDER_ID}.1.placed@vignettes.example>",
                 "called_at": _PLACED_AT,
@@ -220,7 +245,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
     events.EmailCorrected: _event(3, "scheduled"),
     events.StartWished: _event(2, "awaiting_payment"),
     events.OrderHeld: _event(3, "on_hold", reason="start_passed"),
-    events.HoldReleased: _event(4, "scheduled"),
+    events.HoldReleased: _event(5, "scheduled"),
     events.RegistrationStarted: _event(3, "registering", rule="lead", due_at=_DUE),
     events.VignetteIssued: _event(
         4, "issued", vignette_number="CZ26-0048817", valid_from=_STARTS, valid_until=_ENDS

@@ -1,5 +1,6 @@
 """The mailer: sends what the emails view calls for, and remembers apart from the view what has left."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
 _TIMEOUT = 10.0
+#: The whole of one mail, well below the time after which the database ends an idle transaction.
+_LIMIT_SECONDS = 20.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
 
 _NEXT = """
@@ -29,11 +32,13 @@ _ANY = """
 SELECT 1 FROM view.emails e LEFT JOIN effect.mails m USING (message_id)
 WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true) LIMIT 1
 """
+_LEFT = "SELECT 1 FROM effect.mails WHERE message_id = %s AND sent_at IS NOT NULL"
 _SENT = """
 INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at)
 VALUES (%(message_id)s, %(order_id)s, %(subject)s, 1, clock.now())
 ON CONFLICT (message_id) DO UPDATE
-SET attempts = effect.mails.attempts + 1, sent_at = excluded.sent_at, retry_at = NULL, last_error = NULL
+SET attempts = effect.mails.attempts + 1, sent_at = excluded.sent_at, subject = excluded.subject,
+    retry_at = NULL, last_error = NULL
 """
 _FAILED = """
 INSERT INTO effect.mails (message_id, order_id, subject, attempts, retry_at, last_error)
@@ -77,17 +82,18 @@ class Mailing:
             row = await (await cursor.execute(_NEXT)).fetchone()
             if row is None:
                 return False
-            message = self._writing.message(row)
-            record = {
-                "message_id": row["message_id"],
-                "order_id": row["order_id"],
-                "subject": message["Subject"],
-            }
+            # The row was free to lock, but its mail may have left since this statement began to look.
+            if await (await cursor.execute(_LEFT, (row["message_id"],))).fetchone():
+                return True
+            record = {"message_id": row["message_id"], "order_id": row["order_id"], "subject": ""}
             try:
-                if not server.is_connected:
-                    await server.connect()
-                await server.send_message(message)
-            except (aiosmtplib.SMTPException, OSError) as error:
+                message = self._writing.message(row)
+                record["subject"] = message["Subject"]
+                async with asyncio.timeout(_LIMIT_SECONDS):
+                    if not server.is_connected:
+                        await server.connect()
+                    await server.send_message(message)
+            except Exception as error:  # noqa: BLE001  # one mail that can't be sent must not hold back the others
                 failure = {"retry": _pause(row["attempts"]), "error": _told(error)}
                 await cursor.execute(_FAILED, {**record, **failure})
                 log.warning(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
+from structlog.contextvars import bind_contextvars
 
 from vignettes.domain.errors import OrderNotFound
 from vignettes.domain.order import Order
@@ -74,6 +75,8 @@ class Ordering:
 
     def _execute(self, message: commands.Command, correlation: UUID | None) -> BaseModel:
         decision = self._deciding.decision(message)
+        if decision.order_id:
+            bind_contextvars(order=str(decision.order_id))
 
         def answer(order: Order) -> dict[str, Any]:
             common = {"order_number": order.number, "version": order.version, "status": str(order.status)}

@@ -1,6 +1,7 @@
 """The publisher: brings the log to the stream ORDERS as CloudEvents, each at least once, with an id of its own."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from nats.js import JetStreamContext
@@ -13,6 +14,8 @@ from vignettes.messages import events
 from vignettes.services.telling import event_type, told
 
 SOURCE = "/vignettes/orders"
+#: How many messages may wait for their acknowledgements, and how long: each is synced to the disk.
+_AT_A_TIME = 100
 _ACKNOWLEDGED_WITHIN = 5.0
 
 
@@ -36,16 +39,18 @@ class PublishedView:
 
     async def write(self, connection: AsyncConnection) -> None:  # noqa: ARG002  # the protocol's
         """Publish in order, and wait for every acknowledgement; one that is missing repeats the batch."""
-        acknowledgements = []
-        async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
-            for subject, head, body in self._waiting:
-                # Without wait_stall: with it nats-py turns a cancellation into an error, and we would not stop.
-                acknowledgement = await self._jetstream.publish_async(
-                    subject, body, stream=events.STREAM, headers=head
-                )
-                acknowledgements.append(acknowledgement)
-            await asyncio.gather(*acknowledgements)
+        for first in range(0, len(self._waiting), _AT_A_TIME):
+            async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
+                await self._publish(self._waiting[first : first + _AT_A_TIME])
         self.forget()
+
+    async def _publish(self, messages: Sequence[tuple[str, dict[str, str], bytes]]) -> None:
+        # Without wait_stall: with it nats-py turns a cancellation into an error, and we would not stop.
+        acknowledgements = [
+            await self._jetstream.publish_async(subject, body, stream=events.STREAM, headers=head)
+            for subject, head, body in messages
+        ]
+        await asyncio.gather(*acknowledgements)
 
     def forget(self) -> None:
         self._waiting.clear()

@@ -66,26 +66,39 @@ class Reading:
         return replies.Standing(order=_JSON.dump_python(row, mode="json"), as_of_position=as_of)
 
     async def _row(self, order_id: UUID, min_position: int | None) -> dict[str, Any] | None:
+        if min_position is not None:
+            await self._wait_for(min_position)
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            if min_position is not None:
-                await _wait_for(cursor, min_position)
             await cursor.execute(_STATUS, (order_id,), prepare=True)
             row = await cursor.fetchone()
         return row if row and row["order_id"] else None
 
+    async def _wait_for(self, position: int) -> None:
+        """Look again and again, holding no connection in between: others ask meanwhile."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(_POSITION, prepare=True)).fetchone()
+            if row and row[0] >= position:
+                return
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
     def history(self, order_id: UUID, until: datetime | None, version: int | None) -> replies.History | None:
         """Return the events up to a time or a version, and the state that they make."""
+        recorded = self._orders.history(order_id)
         events = [
             event
-            for event in self._orders.history(order_id)
+            for event in recorded
             if (until is None or event.recorded_at <= until) and (version is None or event.version <= version)
         ]
-        if not events:
+        if not recorded:
             return None
         order: Any = None
         for event in events:
             order = event.event.mutate(order)
-        return replies.History(order_id=order_id, events=[_told(e) for e in events], state=_state(order))
+        return replies.History(
+            order_id=order_id, events=[_told(e) for e in events], state=_state(order) if order else {}
+        )
 
     async def emails(self, order_id: UUID) -> replies.Mails | None:
         """Return the mails of one order, each with its subject as sent, or as it will be; None: no such order."""
@@ -107,16 +120,6 @@ class Reading:
             called_at=row["called_at"],
             sent_at=row["sent_at"],
         )
-
-
-async def _wait_for(cursor: Any, position: int) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        await cursor.execute(_POSITION, prepare=True)
-        row = await cursor.fetchone()
-        if row and row["position"] >= position:
-            return
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _id_of(order_number: str | None) -> UUID | None:

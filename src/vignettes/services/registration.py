@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 
 from vignettes.domain import schedule
 from vignettes.domain.catalogue import Product, product
+from vignettes.domain.order import Order
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
 from vignettes.messages import commands
@@ -26,9 +27,11 @@ log = structlog.get_logger(__name__)
 #: How many authority calls one process has under way.
 CONCURRENCY = 16
 #: Leases go by the real clock; longer than any call may take.
-LEASE_SECONDS = 45.0
+LEASE_SECONDS = 20.0
 POLL_SECONDS = 1.0
-_FIRST_RETRY, _LONGEST_RETRY = 0.5, 20.0
+_FIRST_RETRY, _LONGEST_RETRY = 1.0, 20.0
+#: How long calls under way may still take when we are told to stop.
+_GRACE_SECONDS = 4.0
 
 _WAITING = """
 SELECT o.* FROM view.order_status o
@@ -42,12 +45,15 @@ INSERT INTO effect.registrations AS r (order_id, started_at, attempts, leased_by
 VALUES (%(order_id)s, %(started_at)s, 1, %(lease)s, clock_timestamp() + %(seconds)s * interval '1 s')
 ON CONFLICT (order_id, started_at) DO UPDATE
 SET attempts = r.attempts + 1, leased_by = excluded.leased_by, leased_until = excluded.leased_until
-WHERE coalesce(r.leased_until < clock_timestamp(), true)
-RETURNING attempts
+WHERE coalesce(r.leased_until < clock_timestamp(), true) AND coalesce(r.retry_at <= clock_timestamp(), true)
+RETURNING EXISTS (SELECT FROM effect.registrations WHERE order_id = %(order_id)s), r.attempts
 """
 _STILL_OURS = """
-SELECT leased_until > clock_timestamp() + interval '10 s' FROM effect.registrations
-WHERE order_id = %s AND started_at = %s AND leased_by = %s
+SELECT leased_until > clock_timestamp() + interval '10 s'
+   AND NOT EXISTS (SELECT FROM log.events
+                   WHERE originator_id = %(order_id)s AND originator_version > %(version)s AND topic = ANY(%(over)s))
+FROM effect.registrations
+WHERE order_id = %(order_id)s AND started_at = %(started_at)s AND leased_by = %(lease)s
 """
 _LEAVE = """
 UPDATE effect.registrations
@@ -60,6 +66,10 @@ SELECT extract(epoch FROM min(greatest(coalesce(r.leased_until, '-infinity'), co
                           - clock_timestamp())::float8
 FROM effect.registrations r JOIN view.order_status o USING (order_id, started_at) WHERE o.status = 'registering'
 """
+
+
+#: Once one of these follows, the registration that we wanted to carry out is over.
+_OVER = [Order.VignetteIssued.TOPIC, Order.RegistrationRejected.TOPIC]
 
 
 class Registration:
@@ -81,22 +91,29 @@ class Registration:
         self._worker = Worker(self.name, conninfo, (VIEW_CHANNEL,), self._work)
 
     async def run(self) -> None:
-        """Register until cancelled; calls under way are given up, and taken up by the next process."""
+        """Register until cancelled. Calls under way may end; what does not is taken up by the next process."""
         try:
             await self._worker.run()
         finally:
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=_GRACE_SECONDS)
             for task in self._under_way:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def start_due(self, order_id: UUID, generation: int) -> None:
-        """Turn a trigger into a start. Each attempt is a new command: the order itself makes repeats harmless."""
+        """Turn a trigger into a start. Each attempt is a new command: the order itself makes repeats harmless.
+
+        Raises NoAnswer when it must be tried again.
+        """
         command = commands.StartDueRegistration(
             command_id=uuid4(), order_id=order_id, generation=generation, actor=self.name
         )
         reply = await self._ordering.command(command)
         if not reply["ok"]:
             log.error("trigger.refused", order=str(order_id), code=reply["error"]["code"])
+            if reply["error"]["code"] != "not_found":
+                raise NoAnswer
 
     async def _work(self, connection: AsyncConnection) -> float:
         free = CONCURRENCY - len(self._under_way)
@@ -118,14 +135,16 @@ class Registration:
         leased = await (await connection.execute(_LEASE, {**claim, "seconds": LEASE_SECONDS})).fetchone()
         if leased is None:
             return  # another process was faster
-        task = asyncio.create_task(self._register(row, claim, attempts=leased[0]))
+        task = asyncio.create_task(self._register(row, claim, tried_before=leased[0], attempts=leased[1]))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _register(self, row: dict[str, Any], claim: dict[str, Any], *, attempts: int) -> None:
+    async def _register(
+        self, row: dict[str, Any], claim: dict[str, Any], *, tried_before: bool, attempts: int
+    ) -> None:
         with bound_contextvars(order=str(row["order_id"]), country=row["country"], attempt=attempts):
             try:
-                outcome = await self._outcome(row, claim, attempts)
+                outcome = await self._outcome(row, claim, tried_before=tried_before)
             except Exception as error:
                 log.exception("registration.failed")
                 outcome = type(error).__name__
@@ -135,25 +154,26 @@ class Registration:
                 await connection.execute(_LEAVE, {**claim, "outcome": outcome, "retry": retry})
                 await connection.execute("SELECT pg_notify(%s, %s)", (VIEW_CHANNEL, self.name))
 
-    async def _outcome(self, row: dict[str, Any], claim: dict[str, Any], attempts: int) -> str:
+    async def _outcome(self, row: dict[str, Any], claim: dict[str, Any], *, tried_before: bool) -> str:
         application = application_for(row)
-        found = await self._authority.find(application) if attempts > 1 else None
-        if found is None and not await self._still_ours(claim):
-            return "lease_lost"
+        found = await self._authority.find(application) if tried_before else None
+        if found is None and not await self._still_ours(row, claim):
+            return "no_longer_ours"
         answer = found or await self._authority.register(application)
+        if isinstance(answer, Rejected) and tried_before:
+            # It may refuse only because an earlier call, whose answer was lost, has registered the vehicle.
+            answer = await self._authority.find(application) or answer
         if isinstance(answer, Unknown):
             log.warning("registration.unknown", why=answer.why)
             return f"unknown: {answer.why}"
         return await self._record(row, answer)
 
-    async def _still_ours(self, claim: dict[str, Any]) -> bool:
-        """Look once more just before sending: we may have been paused for longer than the lease."""
+    async def _still_ours(self, row: dict[str, Any], claim: dict[str, Any]) -> bool:
+        """Look once more just before sending, and into the log: we may have been paused, the view may be late."""
+        question = {**claim, "version": row["version"], "over": _OVER}
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                _STILL_OURS, (claim["order_id"], claim["started_at"], claim["lease"])
-            )
-            row = await cursor.fetchone()
-        return row is not None and bool(row[0])
+            answer = await (await connection.execute(_STILL_OURS, question)).fetchone()
+        return answer is not None and bool(answer[0])
 
     async def _record(self, row: dict[str, Any], answer: Registered | Rejected) -> str:
         try:
@@ -189,13 +209,18 @@ def _command(row: dict[str, Any], answer: Registered | Rejected) -> commands.Com
     order_id: UUID = row["order_id"]
     if isinstance(answer, Rejected):
         return commands.RecordRejection(
-            command_id=uuid4(), order_id=order_id, reason=answer.reason, actor=Registration.name
+            command_id=uuid4(),
+            order_id=order_id,
+            generation=row["generation"],
+            reason=answer.reason,
+            actor=Registration.name,
         )
     bought = product(row["product"])
     validity = schedule.validity(bought, Start.parse(answer.valid_from, bought), answer.registered_at)
     return commands.RecordIssue(
         command_id=uuid4(),
         order_id=order_id,
+        generation=row["generation"],
         number=answer.number,
         reference=answer.reference,
         valid_from=validity.starts_at,

@@ -51,7 +51,7 @@ async def _ensure(client: Client, wanted: StreamConfig) -> None:
         else:
             log.info("stream.created", stream=name)
             return
-    for what in ("subjects", "retention", "storage"):
+    for what in ("subjects", "retention", "storage", "discard", "max_age", "max_msgs", "max_bytes"):
         if getattr(found, what) != getattr(wanted, what):
             raise StreamDiffers(
                 f"{StreamDiffers.__doc__} {name}: {what} is {getattr(found, what)}, not {getattr(wanted, what)}"

@@ -9,6 +9,14 @@ from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
 
+#: Reasons that are codes of ours. An authority's own words may quote a plate: those stay inside.
+_TOLD_REASONS = frozenset(
+    {
+        "plate_not_accepted", "already_covered", "start_passed", "too_late_for_authority",
+        "overpaid", "not_awaited", "cheaper_product",
+    }
+)  # fmt: skip
+
 
 def event_type(recorded: Recorded) -> str:
     """Return the published type: `OrderPlaced` is told as `order-placed`."""
@@ -48,6 +56,8 @@ def _said(recorded: Recorded) -> dict[str, Any]:
             "valid_from": vignette.valid_from,
             "valid_until": vignette.valid_until,
         }
+    if "reason" in said and said["reason"] not in _TOLD_REASONS:
+        said["reason"] = "other"
     return {name: value for name, value in said.items() if name != "version"}
 
 

@@ -26,7 +26,7 @@ CREATE TABLE log.commands (
 );
 
 COMMENT ON TABLE log.commands IS 'Every command that was answered, so that asking again gives the same answer for ever. Holds no personal data.';
-COMMENT ON COLUMN log.commands.payload_hash IS 'SHA-256 of the canonical body: another body under the same id is refused.';
+COMMENT ON COLUMN log.commands.payload_hash IS 'Keyed hash of the canonical body: another body under the same id is refused.';
 COMMENT ON COLUMN log.commands.position IS 'Position of the order''s last event when the answer was given.';
 COMMENT ON COLUMN log.commands.reply IS 'What was answered, beside what is derived from it (links).';
 

@@ -116,9 +116,13 @@ CREATE TABLE effect.triggers (
     purpose    text NOT NULL,
     generation integer NOT NULL,
     fired_at   timestamptz NOT NULL,
+    emitted_at timestamptz NOT NULL,
+    emissions  integer NOT NULL DEFAULT 1,
     PRIMARY KEY (order_id, purpose, generation)
 );
 COMMENT ON TABLE effect.triggers IS 'Deadlines whose trigger was acknowledged by the stream.';
+COMMENT ON COLUMN effect.triggers.fired_at IS 'The first time, by the service''s clock.';
+COMMENT ON COLUMN effect.triggers.emitted_at IS 'The last time, by the real clock: one that led to nothing is sent again.';
 
 CREATE TABLE effect.registrations (
     order_id     uuid NOT NULL,

@@ -9,11 +9,10 @@ class MailFacts:
     """All that a mail may tell. Instants are aware; `zone` (IANA) is the authority's, shown with each.
 
     `starts_at` and `ends_at` both belong to the cover. `due_at` is when registration starts: until then the
-    details can be corrected. `outstanding` is the exact rest to pay, `refund` what goes back. `same_day` says
-    that cover begins at registration (domain.md, case 9). `reason` is a code of hold, rejection or refund,
-    or a sentence to be quoted. `answer_by` is until when we wait for the driver. `manage_url` and `start_url`
-    are secrets of the current address; the old address (`old_email`) never sees them. `support_whatsapp` is
-    a telephone number.
+    details can be corrected; None while the order waits for something else. `outstanding` is the exact rest to
+    pay, `refund` what goes back. `same_day` says that cover begins at registration (case 9). `reason` is a code
+    of hold, rejection or refund, or a sentence to be quoted. `manage_url` and `start_url` are secrets of the
+    current address; the old address (`old_email`) never sees them. `support_whatsapp` is a telephone number.
     """
 
     order_number: str
@@ -39,7 +38,6 @@ class MailFacts:
     start_url: str | None = None
     same_day: bool = False
     due_at: datetime | None = None
-    answer_by: datetime | None = None
     outstanding: Money | None = None
     paid: Money | None = None
     refund: Money | None = None

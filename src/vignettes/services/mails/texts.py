@@ -58,18 +58,6 @@ def render(kind: str, language: str, facts: MailFacts) -> RenderedMail:
     )
 
 
-def names_of_facts() -> frozenset[str]:
-    """Return every name a template may use."""
-    return frozenset(field.name for field in fields(MailFacts)) | {
-        "language",
-        "layout",
-        "old_address",
-        "support_link",
-        "valid_at_once",
-        "whatsapp_link",
-    }
-
-
 @cache
 def environment(language: Language, form: str) -> Environment:
     """Return the environment of one language and form (`txt` or `html`): only HTML is escaped."""
@@ -97,9 +85,8 @@ def _told(kind: MailKind, language: Language, facts: MailFacts) -> dict[str, Any
     told["language"] = language.code
     told["old_address"] = kind is MailKind.ADDRESS_CHANGED
     told["valid_at_once"] = product(facts.product).valid_at_once
-    if told[
-        "old_address"
-    ]:  # who reads there may be a stranger: nothing that opens the order, or leads to its owner
+    if told["old_address"]:
+        # Who reads there may be a stranger: nothing that opens the order, or leads to its owner.
         told |= {"manage_url": None, "start_url": None, "email": facts.old_email}
     particulars = environment(language, "txt").get_template("particulars.j2").render(told).strip()
     return told | _ways_to_support(facts, particulars)

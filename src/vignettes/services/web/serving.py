@@ -35,7 +35,7 @@ class Web:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, port: int, *, host: str = "127.0.0.1") -> AsyncIterator[int]:
+async def serving(app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Serve while the block runs, and yield the port: a free one for 0."""
     listener = _listener(host, port)
     server = _Guest(_config(app))

@@ -1,0 +1,161 @@
+"""The whole service as processes: killed at any moment, run twice, told to stop."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import nats
+import psutil
+import psycopg
+import pytest
+
+from service import Service, until
+from vignettes.runtime import bootstrap
+from vignettes.runtime.embedded import free_port
+from vignettes.runtime.instance import instance
+from vignettes.runtime.settings import load_settings
+
+WEDNESDAY = "2030-06-05T08:00:00+00:00"
+ORDERS = 20
+KILLS = 5
+LAST_WORD_SECONDS = 10
+
+
+@pytest.fixture
+def data_dir():
+    """Not below pytest's own folder: as root PostgreSQL runs as nobody, who may not enter there."""
+    with tempfile.TemporaryDirectory(prefix="vignettes-killing-") as folder:
+        yield Path(folder)
+
+
+@asynccontextmanager
+async def running(data_dir):
+    """Run every role as a process of its own, and give what to ask and whom to kill."""
+    settings = load_settings(
+        data_dir=data_dir,
+        sandbox=True,
+        clock="movable",
+        nats_port=0,
+        http_port=free_port(),
+        log_format="json",
+    )
+    async with instance(settings) as started:
+        await started.until_ready()
+        client = await nats.connect(started.settings.nats_url)
+        idle = asyncio.get_running_loop().create_future()
+        try:
+            yield Service(started.settings, client, idle), started.supervisor
+        finally:
+            await client.close()
+
+
+def leases_end(service):
+    """Let time pass for the calls of a dead process: nobody waits 45 seconds for it in a test."""
+    with psycopg.connect(service.settings.database_url) as connection:
+        connection.execute("UPDATE effect.registrations SET leased_until = clock_timestamp()")
+
+
+async def born_again(supervisor, restarts):
+    async def look():
+        status = supervisor.status()["registration"]
+        return status.pid if status.restarts >= restarts else None
+
+    return await until(look)
+
+
+@pytest.mark.timeout(150)
+async def test_twenty_orders_get_twenty_vignettes_whoever_is_killed(data_dir):
+    """The registration role dies five times among its calls, each answered late; none is lost, none made twice."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")  # noqa: T201  # shown when it fails
+    moments = random.Random(seed)
+    async with running(data_dir) as (service, supervisor):
+        await service.ask("sandbox.v1.clock", now=WEDNESDAY)
+        orders = [await service.place(valid_from="2030-06-05") for _ in range(ORDERS)]
+        for order in orders:
+            await service.pay(order)
+        await service.ask("sandbox.v1.authority", mode="slow")
+        await service.advance(minutes=2)
+        for number in range(KILLS):
+            pid = await born_again(supervisor, number)
+            await asyncio.sleep(moments.uniform(0.1, 1.8))  # any moment of its life, its birth included
+            os.kill(pid, signal.SIGKILL)
+            await born_again(supervisor, number + 1)
+            leases_end(service)
+        await service.ask("sandbox.v1.authority", mode="ok")
+        order_ids = {order["order_id"] for order in orders}
+
+        async def all_issued():
+            with psycopg.connect(service.settings.database_url) as connection:
+                [(count,)] = connection.execute(
+                    "SELECT count(*) FROM read.order_status WHERE status = 'issued'"
+                )
+            return count == ORDERS
+
+        await until(all_issued, seconds=90)
+        register = await service.registrations()
+        assert {row["order_id"] for row in register} == order_ids
+        assert len(register) == len({row["number"] for row in register}) == ORDERS
+        for order_id in order_ids:
+            history = await service.history(order_id)
+            assert history == ["OrderPlaced", "PaymentReceived", "RegistrationStarted", "VignetteIssued"]
+        assert supervisor.status()["registration"].restarts >= KILLS
+        info = await service.ask_raw("$SRV.INFO.vignettes-registration", b"")
+        assert int(info["metadata"]["restarts"]) >= KILLS
+
+
+async def test_a_run_that_is_told_to_stop_ends_in_time_and_alone_and_the_next_finds_all_of_it(data_dir):
+    """TERM, as from a service manager: exit code 0 within ten seconds; no process and no lock is left behind."""
+    ours = set(psutil.Process().children(recursive=True))
+    ports = {"nats_port": free_port(), "http_port": free_port()}
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vignettes", "run"),
+        env={**os.environ, **environment(data_dir, **ports)},
+        cwd=data_dir,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await until(lambda: is_ready(run, ports["http_port"]), seconds=60)
+        family = psutil.Process(run.pid).children(recursive=True)
+        assert len(family) > len(bootstrap.ROLES)
+        placed = await place(f"nats://127.0.0.1:{ports['nats_port']}")
+        run.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(run.wait(), LAST_WORD_SECONDS) == 0
+        assert [child for child in family if child.is_running()] == []
+    finally:
+        if run.returncode is None:
+            run.kill()
+            await run.wait()
+    async with running(data_dir) as (service, _):
+        assert (await service.status(placed["order_id"]))["order_number"] == placed["order_number"]
+        assert (await service.place())["ok"]
+    assert set(psutil.Process().children(recursive=True)) == ours
+
+
+def environment(data_dir, **ports):
+    settings = {"data_dir": data_dir, "sandbox": True, "clock": "movable", **ports}
+    return {f"VIGNETTES_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+async def place(nats_url):
+    client = await nats.connect(nats_url)
+    try:
+        return await Service(None, client, asyncio.get_running_loop().create_future()).place()
+    finally:
+        await client.close()
+
+
+async def is_ready(run, port):
+    assert run.returncode is None, "it ended before it was ready"
+    async with httpx.AsyncClient() as web:
+        try:
+            return (await web.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        except httpx.HTTPError:
+            return False

@@ -1,0 +1,311 @@
+"""What NATS, nats-py and FastStream would lose, merge or give up in silence, and that we don't let them."""
+
+import asyncio
+import json
+import os
+import signal
+from datetime import datetime
+from uuid import UUID
+
+import nats
+import psycopg
+import pytest
+from faststream.nats import NatsBroker
+from nats.js.api import StreamConfig
+from psycopg import sql
+
+from service import running_service, until
+from vignettes.messages import events
+from vignettes.runtime import bootstrap
+from vignettes.runtime.process import Link
+from vignettes.services import calling, publishing, streams, triggers
+
+WEDNESDAY = "2030-06-05T08:00:00+00:00"
+TODAY = "2030-06-05"
+WITHOUT_DEADLINES = [role for role in (*bootstrap.ROLES, bootstrap.SANDBOX) if role != "deadlines"]
+
+
+@pytest.fixture
+def start(database, nats_server, tmp_path):
+    """Start the service without a last chance to correct: a same-day order is due when it is paid."""
+
+    def start(roles=None):
+        return running_service(database, nats_server.url, tmp_path / "data", roles, same_day_grace_seconds=0)
+
+    return start
+
+
+async def same_day(service):
+    """Order and pay a vignette for today, and return its id."""
+    await service.ask("sandbox.v1.clock", now=WEDNESDAY)
+    placed = await service.place(valid_from=TODAY)
+    await service.pay(placed)
+    return placed["order_id"]
+
+
+def rows(database, query):
+    with psycopg.connect(database) as connection:
+        return connection.execute(query).fetchall()
+
+
+async def everything(service, stream):
+    """Return the messages of a stream, oldest first."""
+    jetstream = service.client.jetstream()
+    last = (await jetstream.stream_info(stream)).state.last_seq
+    return [await jetstream.get_msg(stream, seq=number) for number in range(1, last + 1)]
+
+
+async def published(service, count):
+    """Wait until so many events have reached the stream, and return its messages."""
+
+    async def look():
+        messages = await everything(service, events.STREAM)
+        return messages if len(messages) >= count else None
+
+    return await until(look)
+
+
+# --- only acknowledged work counts
+
+
+async def test_a_trigger_outlives_a_database_that_is_down(start, database, postgres, monkeypatch):
+    """Its handler fails until the database is back; FastStream's own policy would have thrown it away."""
+    monkeypatch.setattr(calling, "_ATTEMPTS", 1)
+    monkeypatch.setattr(calling, "_TIMEOUT", 0.3)
+    monkeypatch.setattr(triggers, "_AGAIN_AFTER_SECONDS", 0.1)
+
+    def allow_connections(answer):
+        name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+            allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            admin.execute(allow.format(sql.Identifier(name), sql.Literal(answer)))
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    async with start(WITHOUT_DEADLINES) as service:
+        order_id = await same_day(service)
+        jetstream = service.client.jetstream()
+        allow_connections(False)
+        body = {
+            "order_id": order_id,
+            "generation": 1,
+            "due_at": WEDNESDAY,
+            "rule": "grace",
+            "emitted_at": WEDNESDAY,
+        }
+        await jetstream.publish(
+            "registrations.triggers.v1.CZ", json.dumps(body).encode(), stream="REGISTRATIONS"
+        )
+
+        async def delivered_again():
+            return (await jetstream.consumer_info("REGISTRATIONS", "registration")).num_redelivered
+
+        await until(delivered_again)
+        allow_connections(True)
+        await service.status(order_id, "issued")
+        assert (await service.history(order_id)).count("RegistrationStarted") == 1
+
+
+async def test_events_wait_for_their_stream(start, database, monkeypatch):
+    """While it is missing, the publisher's position stands still; then all arrive, in order, under their ids."""
+    position = "SELECT position FROM view.positions WHERE view = 'published'"
+    async with start() as service:
+        before = (await service.place())["position"]
+        await until(lambda: asyncio.sleep(0, rows(database, position) == [(before,)]))
+        await service.client.jetstream().delete_stream(events.STREAM)
+        placed = await service.place()
+        await service.pay(placed)
+        await service.mail_kinds("placed", "paid")  # everybody else goes on
+        assert rows(database, position) == [(before,)]
+        await streams.ensure(service.client)
+        messages = await published(service, 2)
+        ids = [message.headers["Nats-Msg-Id"] for message in messages]
+        assert ids == [f"{placed['order_id']}:1", f"{placed['order_id']}:2"]
+
+
+async def test_a_trigger_waits_for_its_stream(start, database):
+    """While it is missing, nothing is noted as fired; the registration role finds its consumer again by itself."""
+    fired = "SELECT order_id::text FROM effect.triggers"
+    async with start() as service:
+        await service.ask("sandbox.v1.clock")
+        await service.client.jetstream().delete_stream(events.TRIGGER_STREAM)
+        order_id = await same_day(service)
+        await service.status(order_id, "scheduled")
+        await service.mail_kinds("paid")
+        assert rows(database, fired) == []
+        await streams.ensure(service.client)
+        await service.status(order_id, "issued")
+        assert rows(database, fired) == [(order_id,)]
+        [trigger] = await everything(service, events.TRIGGER_STREAM)
+        assert trigger.headers["Nats-Msg-Id"] == f"{order_id}:1"
+
+
+async def test_a_publish_that_nobody_acknowledges_is_not_done(nats_server, monkeypatch):
+    """No stream takes it: an error at once, and never a message that is gone."""
+    monkeypatch.setattr(publishing, "_ACKNOWLEDGED_WITHIN", 2.0)
+    client = await publishing_client(nats_server)
+    view = publishing.PublishedView(client.jetstream(), None)
+    view._waiting.append(("orders.events.v1.order-placed.1", {"Nats-Msg-Id": "1:1"}, b"{}"))
+    with pytest.raises(Exception, match="no response from stream"):
+        await view.write(None)
+    await client.close()
+
+
+async def publishing_client(nats_server):
+    link = Link()
+    return await bootstrap.connect(type("Settings", (), {"nats_url": nats_server.url})(), link, "test")
+
+
+# --- streams are ours
+
+
+@pytest.mark.parametrize("name", [events.STREAM, events.TRIGGER_STREAM])
+async def test_a_stream_of_another_form_is_refused_and_left_as_it_is(start, nats_server, name):
+    """FastStream would widen it in silence; we don't start."""
+    client = await publishing_client(nats_server)
+    jetstream = client.jetstream()
+    await jetstream.add_stream(StreamConfig(name=name, subjects=["others.>"]))
+    with pytest.raises(streams.StreamDiffers, match=name):
+        await streams.ensure(client)
+    with pytest.raises(streams.StreamDiffers, match=name):
+        async with start() as service:
+            await until(lambda: asyncio.sleep(0, service.serving.done()))
+    assert (await jetstream.stream_info(name)).config.subjects == ["others.>"]
+    await client.close()
+
+
+# --- connections
+
+
+async def test_the_service_answers_again_after_nats_was_killed(start, nats_server):
+    """The same port, the same files: acknowledged messages are there, and work goes on."""
+    async with start() as service:
+        first = await service.place()
+        before = await published(service, 1)
+        os.kill(nats_server.pid, signal.SIGKILL)
+        await until(lambda: asyncio.sleep(0, not nats_server.running))
+        nats_server.start()
+        await service.client.close()
+        service.client = await nats.connect(nats_server.url)
+        assert (await service.ask("orders.v1.status", order_id=first["order_id"]))["ok"]
+        order_id = await same_day(service)
+        await service.status(order_id, "issued")
+        after = await published(service, 5)
+        assert after[0].headers == before[0].headers
+        await service.client.close()
+
+
+@pytest.mark.parametrize("whose", ["ours", "FastStream's"])
+async def test_a_connection_that_is_closed_for_good_ends_the_process(start, monkeypatch, whose):
+    """Whoever watches it starts another: a process without NATS would only look alive.
+
+    FastStream's own pull loop spins on a closed connection, so that not even its callback would be heard.
+    """
+    connections = {}
+
+    async def connect(*given):
+        connections["ours"] = await connect_as_ever(*given)
+        return connections["ours"]
+
+    class Broker(NatsBroker):
+        async def start(self):
+            await super().start()
+            connections["FastStream's"] = await self.connect()
+
+    connect_as_ever = bootstrap.connect
+    monkeypatch.setattr(bootstrap, "connect", connect)
+    monkeypatch.setattr(bootstrap, "NatsBroker", Broker)
+    ended = False
+    with pytest.raises((bootstrap.NatsConnectionLost, ExceptionGroup)):  # noqa: PT012  # where the block ends
+        async with start(["registration"]) as service:
+            await until(lambda: asyncio.sleep(0, len(connections) == 2))
+            await connections[whose].close()
+            ended = await until(lambda: asyncio.sleep(0, service.serving.done()))
+    assert ended
+
+
+def test_nobody_stops_reconnecting():
+    """The library gives up after 60 attempts."""
+    assert Link().options("test")["max_reconnect_attempts"] == -1
+
+
+# --- what other services are told
+
+SECRETS = (
+    "driver@example.com",
+    "other@example.com",
+    "2A22345",
+    "2A2 2345",
+    "1AB2345",
+    "1AB 2345",
+    "Anna",
+    "gone",
+)
+
+
+async def test_published_events_are_cloud_events_of_the_published_language(start):
+    """Every type that one life and another can have: headers, form, order, and nothing about a person."""
+    async with start() as service:
+        await service.ask("sandbox.v1.authority", mode="reject", times=1)
+        first = await same_day(service)
+        await service.status(first, "action_needed")
+        await service.command("correct_email", order_id=first, email="other@example.com", actor="Anna")
+        await service.command("correct_details", order_id=first, changes={"plate": "1AB 2345"})
+        await service.status(first, "issued")
+        second = await service.place()
+        await service.command("start_registration", order_id=second["order_id"])
+        await service.pay(second, booked=False)
+        await service.pay(second, amount={"amount": 100, "currency": "CZK"})
+        await service.command("request_refund", order_id=second["order_id"], reason="Anna is gone")
+        third = await service.place()
+        await service.advance(days=60)
+        log = [
+            {**event, "order_id": order_id}
+            for order_id in (first, second["order_id"], third["order_id"])
+            for event in (await service.ask("orders.v1.history", order_id=order_id))["events"]
+        ]
+        messages = await published(service, len(log))
+    assert len(messages) == len(log)
+    for message, event in zip(messages, sorted(log, key=lambda event: event["position"]), strict=True):
+        kind = message.headers["ce-type"]
+        assert message.subject == f"orders.events.v1.{kind}.{event['order_id']}"
+        assert message.headers == {
+            "ce-specversion": "1.0",
+            "ce-id": f"{event['order_id']}:{event['version']}",
+            "ce-source": "/vignettes/orders",
+            "ce-type": kind,
+            "ce-time": message.headers["ce-time"],
+            "ce-subject": event["order_id"],
+            "content-type": "application/json",
+            "Nats-Msg-Id": f"{event['order_id']}:{event['version']}",
+            "Nats-Expected-Stream": events.STREAM,
+            "Vignettes-Position": str(event["position"]),
+        }
+        assert datetime.fromisoformat(message.headers["ce-time"]) == datetime.fromisoformat(
+            event["recorded_at"]
+        )
+        body = events.EVENTS[kind].model_validate_json(message.data)
+        assert (body.order_id, body.version) == (UUID(event["order_id"]), event["version"])
+        assert type(body).__name__ == event["type"]
+        said = f"{message.subject} {message.headers} {message.data.decode()}"
+        assert not [secret for secret in SECRETS if secret in said]
+    told = {message.headers["ce-type"] for message in messages}
+    assert told >= events.EVENTS.keys() - {"surplus-set-aside", "surplus-returned", "order-refunded", *HELD}
+
+
+HELD = ("order-held", "hold-released")
+
+
+async def test_triggers_are_of_the_published_form(start):
+    """Who is due, by which generation and rule; under an id that the stream knows again."""
+    async with start() as service:
+        order_id = await same_day(service)
+        await service.status(order_id, "issued")
+        [message] = await everything(service, events.TRIGGER_STREAM)
+        trigger = events.Trigger.model_validate_json(message.data)
+        order = await service.status(order_id)
+    assert message.subject == "registrations.triggers.v1.CZ"
+    assert message.headers["Nats-Msg-Id"] == f"{order_id}:1"
+    assert (trigger.order_id, trigger.generation, trigger.rule) == (UUID(order_id), 1, "grace")
+    assert datetime.fromisoformat(order["paid_at"]) <= trigger.due_at <= trigger.emitted_at
