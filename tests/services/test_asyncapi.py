@@ -43,14 +43,14 @@ def found(reference):
     return value
 
 
-def references(value):
+def references_in(value):
     if isinstance(value, dict):
         if "$ref" in value:
             yield value["$ref"]
         value = list(value.values())
     if isinstance(value, list):
         for inner in value:
-            yield from references(inner)
+            yield from references_in(inner)
 
 
 def on_record():
@@ -139,7 +139,7 @@ def test_every_message_has_an_example_and_a_meaning():
 
 
 def test_the_example_of_an_order_is_what_this_service_would_say():
-    """Its price is the catalogue's, its references are those of its number, its texts are ours."""
+    """Its price is the catalogue's, its references are those of its number."""
     placed, place = EXAMPLES[replies.Placed], EXAMPLES[commands.Place]
     price = product(place["product"]).price_on(date(2026, 12, 10))
     total, number = price.total, placed["order_number"]
@@ -194,7 +194,7 @@ def test_what_is_always_sent_is_required():
 
 
 def test_every_reference_leads_somewhere():
-    targets = set(references(DOCUMENT))
+    targets = set(references_in(DOCUMENT))
     assert targets
     for target in targets:
         assert isinstance(found(target), dict), target

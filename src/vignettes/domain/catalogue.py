@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from vignettes.domain.errors import InvalidValue
 from vignettes.domain.money import Money
 
-
 #: What a driver can still do after registration, by the catalogue's `after_registration`.
 _STILL_POSSIBLE = {
     "one_correction_by_driver": "In Czechia the driver can correct it once, with the authorisation code.",

@@ -1,4 +1,4 @@
-"""The order's number on bank statements: check digits catch what people mistype (domain.md, payments)."""
+"""The order's number on bank statements: check digits catch what people mistype."""
 
 import re
 from urllib.parse import quote

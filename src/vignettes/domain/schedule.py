@@ -1,4 +1,4 @@
-"""When a vignette begins and ends, and when its registration must start (domain.md, first chapter)."""
+"""When a vignette begins and ends, and when its registration must start."""
 
 import re
 from calendar import monthrange

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from eventsourcing.domain import AggregateEvent
 from pydantic import BaseModel, TypeAdapter
 
 from vignettes.domain import references
@@ -85,7 +86,9 @@ def _history(order: Order) -> list[Example]:
             "actor": envelope.actor,
             "command_id": str(envelope.command_id),
             "correlation_id": None,
-            "data": Recorded(0, order.id, 0, "", event.timestamp, envelope, event).data,
+            "data": Recorded(
+                0, order.id, 0, "", event.timestamp, envelope, cast("AggregateEvent", event)
+            ).data,
         }
         for event, envelope in zip(order.collect_events(), askers, strict=True)
     ]
