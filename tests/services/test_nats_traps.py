@@ -160,6 +160,19 @@ async def publishing_client(nats_server):
 # --- streams are ours
 
 
+async def test_streams_are_created_once_and_found_as_they_were_made(nats_server):
+    """Every process ensures them; one that somebody has limited since would forget, and is refused."""
+    client = await publishing_client(nats_server)
+    await streams.ensure(client)
+    await streams.ensure(client)
+    jetstream = client.jetstream()
+    limited = (await jetstream.stream_info(events.STREAM)).config.evolve(max_msgs=10)
+    await jetstream.update_stream(limited)
+    with pytest.raises(streams.StreamDiffers, match="max_msgs"):
+        await streams.ensure(client)
+    await client.close()
+
+
 @pytest.mark.parametrize("name", [events.STREAM, events.TRIGGER_STREAM])
 async def test_a_stream_of_another_form_is_refused_and_left_as_it_is(start, nats_server, name):
     """FastStream would widen it in silence; we don't start."""

@@ -32,6 +32,10 @@ async def ensure(client: Client, replicas: int = 1) -> None:
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             discard=DiscardPolicy.OLD,
+            # Nothing is dropped by age or number: what an operator limits must be decided, not found out.
+            max_age=0.0,
+            max_msgs=-1,
+            max_bytes=-1,
             duplicate_window=_DEDUPLICATION_SECONDS,
             num_replicas=replicas,
         )
