@@ -135,8 +135,8 @@ async def test_a_mode_of_one_country_leaves_the_others_alone(authority):
 
 
 async def test_an_authority_that_is_down_answers_no_question_either(authority):
-    """Neither by vehicle, nor by a reference it was sent before; a question uses no `times` up."""
-    authority.set_mode("CZ", "down", times=2)
+    """Neither by vehicle, nor by a reference it was sent before; a call is a call, so that it comes to an end."""
+    authority.set_mode("CZ", "down", times=5)
     async with client(authority) as http:
         await submit(http)
         vehicle = {"country": "CZ", "plate": "1AB2345", "valid_from": "2026-12-01"}

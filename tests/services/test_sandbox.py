@@ -135,7 +135,7 @@ async def test_a_mode_that_is_none_is_refused(service):
 
 @pytest.mark.parametrize(
     ("mode", "times", "requests"),
-    [("ok", 1, 1), ("down", 1, 2), ("timeout_after_success", 1, 1), ("timeout_before", 2, 3)],
+    [("ok", 1, 1), ("down", 2, 2), ("timeout_after_success", 1, 1), ("timeout_before", 2, 3)],
 )
 async def test_each_fault_ends_in_exactly_one_registration(service, mode, times, requests):
     """After a time-out the authority is asked before anything is sent again (45)."""

@@ -80,6 +80,7 @@ class Follower:
 
     async def _look(self, connection: AsyncConnection) -> None:
         seen = await self.catch_up(connection)
+        end_if_cancelled()
         if seen < BATCH:
             if seen:
                 await asyncio.sleep(GATHER_SECONDS)
@@ -162,3 +163,10 @@ async def follow(conninfo: str, views: Iterable[View]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for view in views:
             tasks.create_task(Follower(conninfo, view).run(), name=f"follower {view.name}")
+
+
+def end_if_cancelled() -> None:
+    """Notice a cancellation that went under: Python 3.11's wait_for, deep in libraries, drops one that comes late."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.errors import ConnectionClosedError
 from psycopg import AsyncConnection
 
 from vignettes.eventstore.migrations import pending
@@ -62,7 +63,7 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
         for role in roles:
             built.roles.append(await BUILDERS[role](built))
         await broker.start()
-        stack.push_async_callback(broker.stop)
+        stack.push_async_callback(_stop, broker)
         for role in roles:
             await _announce(built, role)
         stack.callback(link.ending.set)
@@ -92,6 +93,13 @@ async def _announce(built: Process, role: str) -> None:
     discovery = Discovery(role, endpoints, metadata={"restarts": restarts})
     await discovery.start(built.client)
     built.stack.push_async_callback(discovery.stop)
+
+
+async def _stop(broker: NatsBroker) -> None:
+    try:
+        await broker.stop()
+    except* ConnectionClosedError:
+        log.warning("nats.closed")  # what it would have drained is gone with the connection
 
 
 async def _close(client: Client) -> None:

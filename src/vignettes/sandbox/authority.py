@@ -175,7 +175,7 @@ class Faults:
         self._faults: dict[str | None, _Fault] = {}
 
     def set(self, country: str | None, mode: str, times: int | None) -> None:
-        """Behave so for the next `times` submissions, or until changed; for all, it replaces every mode."""
+        """Behave so for the next `times` calls, or until changed; for all, it replaces every mode."""
         if times is not None and times < 1:
             raise ValueError("times must be 1 or more.")
         fault = _Fault(Mode(mode), times)
@@ -188,8 +188,8 @@ class Faults:
         fault = self._faults.get(self._key(country))
         return fault.mode if fault else Mode.OK
 
-    def take(self, country: str) -> Mode:
-        """Return the mode for one submission, and use it up once."""
+    def take(self, country: str | None) -> Mode:
+        """Return the mode for one call, and use it up once."""
         key = self._key(country)
         fault = self._faults.get(key)
         if fault is None:
@@ -243,11 +243,12 @@ class Authority:
         return JSONResponse(registration, status_code=201)
 
     def look_up(self, wanted: dict[str, str | None]) -> JSONResponse:
-        """Answer one GET; only `down` touches it, for an authority that is down answers nothing."""
+        """Answer one GET; only `down` touches it, for an authority that is down answers nothing, and counts it."""
         if not any(wanted.values()):
             return _refusal(422, "invalid_request")
         country = wanted["country"] or self.register.country_of(wanted["reference"] or "")
         if self._faults.mode(country) is Mode.DOWN:
+            self._faults.take(country)
             return _refusal(503, "unavailable")
         return JSONResponse({"registrations": self.register.find(**wanted)})
 

@@ -8,6 +8,8 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection, sql
 
+from vignettes.projections.follower import end_if_cancelled
+
 log = structlog.get_logger(__name__)
 
 #: What wakes whom: the sandbox's clock, and views that have changed.
@@ -38,7 +40,7 @@ class Worker:
                         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     while True:
                         seconds = await self._work(connection)
-                        _end_if_cancelled()
+                        end_if_cancelled()
                         pause = 0.1
                         await _notified(connection, seconds)
             except psycopg.Error as error:
@@ -47,13 +49,6 @@ class Worker:
                 log.exception("worker.failed", worker=self._name)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _end_if_cancelled() -> None:
-    """Notice a cancellation that went under: Python 3.11's wait_for, deep in libraries, drops one that comes late."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _notified(connection: AsyncConnection, seconds: float) -> None:
