@@ -71,7 +71,7 @@ def start(order: Order, at: datetime = NOON) -> Order:
 
 def issue(order: Order, at: datetime = NOON) -> Order:
     """Let the authority say yes."""
-    order.record_issue(Vignette("CZ-0001", "ref-1", at, at + 10 * DAY), at)
+    order.record_issue(Vignette("CZ-0001", "ref-1", at, at + 10 * DAY), order.generation, at)
     return order
 
 
@@ -101,7 +101,7 @@ def stories() -> list[Order]:
     start(rejected)  # before the money: a wish
     pay(rejected)
     rejected.start_when_due(rejected.generation, TERMS, NOON)
-    rejected.record_rejection("unknown plate", NOON + HOUR)
+    rejected.record_rejection("unknown plate", rejected.generation, NOON + HOUR)
     rejected.correct_details(details(3, plate="3A3 2345"), NOON + 2 * HOUR)
     rejected.start_when_due(rejected.generation, TERMS, NOON + 3 * HOUR)
     expired = pay(an_order(details(1)), 5_000)

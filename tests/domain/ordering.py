@@ -99,13 +99,17 @@ def trigger(generation=None, at=None):
 
 def issue(number="CZ26-1", at=None):
     def act(order, now):
-        order.record_issue(Vignette(number, "ref-1", clock("2026-07-20"), clock("2026-07-29 23:59:59")), now)
+        order.record_issue(
+            Vignette(number, "ref-1", clock("2026-07-20"), clock("2026-07-29 23:59:59")),
+            order.generation,
+            now,
+        )
 
     return Command(act, at)
 
 
 def reject(reason="plate_not_accepted", at=None):
-    return Command(lambda order, now: order.record_rejection(reason, now), at)
+    return Command(lambda order, now: order.record_rejection(reason, order.generation, now), at)
 
 
 def request_refund(reason="journey cancelled", at=None):

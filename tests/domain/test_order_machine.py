@@ -150,11 +150,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(number=st.sampled_from(("A-1", "A-1", "A-2")), again=repeated)
     def issue(self, number, again):
         vignette = Vignette(number, "ref-1", self.now, self.now + timedelta(days=10))
-        self.ask(lambda at: self.order.record_issue(vignette, at), again)
+        self.ask(lambda at: self.order.record_issue(vignette, self.order.generation, at), again)
 
     @rule(again=repeated)
     def reject(self, again):
-        self.ask(lambda at: self.order.record_rejection("plate_not_accepted", at), again)
+        self.ask(
+            lambda at: self.order.record_rejection("plate_not_accepted", self.order.generation, at), again
+        )
 
     @precondition(lambda self: len(self.log) > 3)  # else many examples end before they begin
     @rule(again=repeated)

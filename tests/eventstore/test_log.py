@@ -227,11 +227,11 @@ def test_what_would_be_refused_today_still_loads(database, orders):
             originator_version=2, rule="by hand", due_at=NOON, generation=9, consent=None, **of
         ),
         Order.DetailsCorrected(originator_version=3, details=details(1), price=order.price, **of),
-        Order.RefundRequested(originator_version=4, amount=Money(-1, "XXX"), reason="", **of),
+        Order.RefundRequested(originator_version=4, amount=Money(-1, "EUR"), reason="", **of),
     ]
     orders.journal.insert_events([orders.codec.to_stored_event(event) for event in history])
     loaded = orders.find(order_id)
-    assert (loaded.version, loaded.email, loaded.refund) == (4, "no address", Money(-1, "XXX"))
+    assert (loaded.version, loaded.email, loaded.refund) == (4, "no address", Money(-1, "EUR"))
     with pytest.raises(errors.RegistrationAlreadyStarted):
         loaded.correct_details(details(2), NOON)
 

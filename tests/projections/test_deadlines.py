@@ -174,7 +174,7 @@ async def test_an_order_on_hold_is_due_for_nothing(ledger):
 async def test_what_was_rejected_and_corrected_is_due_at_once(ledger):
     """The authority refused the data: the corrected ones are tried without waiting (case 49)."""
     order = start(pay(an_order()))
-    order.record_rejection("unknown plate", NOON + HOUR)
+    order.record_rejection("unknown plate", order.generation, NOON + HOUR)
     assert None not in await ledger(order, "outcome")
     order.correct_details(details(plate="3A3 2345"), NOON + 2 * HOUR)
     last = (await ledger(order))[-1]

@@ -51,7 +51,7 @@ def corrected(order):
 
 
 def rejected(order):
-    order.record_rejection("unknown plate", NOON + HOUR)
+    order.record_rejection("unknown plate", order.generation, NOON + HOUR)
     return order
 
 

@@ -186,7 +186,7 @@ async def test_an_issued_vignette_is_shown_as_the_authority_confirmed_it(row_of)
 async def test_a_rejection_calls_the_customer_to_act(row_of):
     """The reason stays until a correction answers it (case 49)."""
     order = start(pay(an_order()))
-    order.record_rejection("unknown plate", NOON + HOUR)
+    order.record_rejection("unknown plate", order.generation, NOON + HOUR)
     columns = ("status", "rejection_reason", "started_at")
     rejected = await row_of(order, *columns)
     assert rejected == {"status": "action_needed", "rejection_reason": "unknown plate", "started_at": None}

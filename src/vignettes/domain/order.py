@@ -218,20 +218,20 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         else:
             self._start(str(deadline.rule), deadline.due_at, None, at)
 
-    def record_issue(self, vignette: Vignette, at: datetime) -> None:
-        """Keep the authority's confirmation, once (case 46)."""
-        if not self.started_at:
-            raise errors.OrderClosed("Its registration is not under way.")
+    def record_issue(self, vignette: Vignette, generation: int, at: datetime) -> None:
+        """Keep the authority's confirmation of this start, once (case 46)."""
+        if not self.started_at or generation != self.generation:
+            raise errors.OrderClosed("That registration of it is not under way.")
         if self.vignette is None:
             self.trigger_event(self.VignetteIssued, timestamp=at, vignette=vignette)
         elif self.vignette.number != vignette.number:
             raise errors.OrderClosed(f"Vignette {self.vignette.number} was issued for it already.")
 
-    def record_rejection(self, reason: str, at: datetime) -> None:
-        """Keep the authority's refusal; the customer must act (case 49)."""
+    def record_rejection(self, reason: str, generation: int, at: datetime) -> None:
+        """Keep the authority's refusal of this start; the customer must act (case 49)."""
         if self.vignette:
             raise errors.OrderClosed("A vignette was issued for it already.")
-        if self.started_at:
+        if self.started_at and generation == self.generation:
             self.trigger_event(self.RegistrationRejected, timestamp=at, reason=reason)
 
     def request_refund(self, reason: str, at: datetime) -> None:

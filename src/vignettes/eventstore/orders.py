@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.application import AggregateNotFoundError, Application
@@ -49,7 +49,8 @@ class Orders(Application[UUID]):
         super().__init__({"PERSISTENCE_MODULE": "eventsourcing.postgres"})
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory:
-        return LogFactory(env, self._datastore)
+        # Its type says which tracking recorder it makes; the application asks for any.
+        return cast("InfrastructureFactory", LogFactory(env, self._datastore))
 
     def construct_mapper(self) -> OrderMapper:
         return OrderMapper()

@@ -12,6 +12,7 @@ from eventsourcing.postgres import (
     ConnectionPool,
     PostgresApplicationRecorder,
     PostgresDatastore,
+    PostgresFactory,
 )
 from eventsourcing.utils import Environment
 from psycopg import Connection, Cursor
@@ -91,7 +92,7 @@ class LogDatastore(PostgresDatastore):
 class LogRecorder(PostgresApplicationRecorder):
     """Appends events and the command's answer in one transaction; reads as the library does."""
 
-    def __init__(self, datastore: LogDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore, events_table_name="events")
         # LOCK TABLE would need more than INSERT; an advisory lock needs nothing and is the same for every writer.
         self.lock_table_statements = [SQL("SELECT pg_advisory_xact_lock({})").format(APPEND_LOCK)]
@@ -161,24 +162,13 @@ def _parameters(stored_events: Sequence[StoredEvent], answer: Answer | None) -> 
     }
 
 
-class LogFactory(InfrastructureFactory):
-    """Gives the library's application our recorder; nothing else of its infrastructure is used."""
+class LogFactory(PostgresFactory):
+    """The library's factory, with our datastore and our recorder."""
 
     def __init__(self, env: Environment, datastore: LogDatastore) -> None:
-        super().__init__(env)
+        # Not the PostgreSQL factory's own: it would build a second datastore from variables of its own.
+        InfrastructureFactory.__init__(self, env)
         self.datastore = datastore
 
     def application_recorder(self) -> LogRecorder:
         return LogRecorder(self.datastore)
-
-    def aggregate_recorder(self, purpose: str = "events") -> LogRecorder:
-        raise NotImplementedError(f"orders are short: no {purpose} beside the log")
-
-    def tracking_recorder(self, tracking_recorder_class: type[Any] | None = None) -> Any:
-        raise NotImplementedError(f"followers keep their own positions, not {tracking_recorder_class}")
-
-    def process_recorder(self) -> Any:
-        raise NotImplementedError("followers of the log are projections, not process applications")
-
-    def close(self) -> None:
-        self.datastore.close()

@@ -1,6 +1,6 @@
 """Commands to the ordering service, by request/reply. The first six are open to every internal service."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -160,16 +160,8 @@ class ConfirmRefund(Command):
     amount: Amount
 
 
-COMMANDS: tuple[type[Command], ...] = (
-    Place,
-    ReceivePayment,
-    CorrectDetails,
-    CorrectEmail,
-    StartRegistration,
-    RequestRefund,
-    StartDueRegistration,
-    RecordIssue,
-    RecordRejection,
-    ExpireOrder,
-    ConfirmRefund,
-)
+OpenCommand = Place | ReceivePayment | CorrectDetails | CorrectEmail | StartRegistration | RequestRefund
+InternalCommand = StartDueRegistration | RecordIssue | RecordRejection | ExpireOrder | ConfirmRefund
+AnyCommand = OpenCommand | InternalCommand
+
+COMMANDS: tuple[type[AnyCommand], ...] = get_args(AnyCommand)

@@ -207,7 +207,7 @@ async def _story(shown: Demo) -> None:
     prague = product("CZ-10D").zone
     morning = (await shown.now()).astimezone(prague) + timedelta(days=1)
     morning = morning.replace(hour=9, minute=0, second=0, microsecond=0)
-    await shown.move_clock(morning, "nine in the morning in Prague: five orders are placed and paid")
+    await shown.move_clock(morning, "nine in the morning in Prague: five orders come")
 
     def in_days(days: int) -> str:
         return (morning.date() + timedelta(days=days)).isoformat()
@@ -280,8 +280,7 @@ def _detail(event: dict[str, Any]) -> str:
     match event["type"]:
         case "OrderPlaced" | "DetailsCorrected":
             details = data["details"]
-            plate = f"{details['vehicle']['country']} {details['vehicle']['plate']}"
-            return f"{details['product']} for {plate} from {details['start']['day']}"
+            return f"{details['product']} {details['vehicle']['plate']} {details['start']['day'][5:]}"
         case "PaymentReceived":
             return _money(data["payment"]["amount"])
         case "RefundRequested" | "OrderRefunded":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, assert_never
 from uuid import UUID
 
 from vignettes.domain import errors, references, vehicle
@@ -53,14 +53,14 @@ class Deciding:
         self._payee = payee
         self._next_number = next_number
 
-    def decision(self, command: commands.Command) -> Decision:
+    def decision(self, command: commands.AnyCommand) -> Decision:
         """Return what `command` means. Values that no order could take make a decision that refuses."""
         try:
             return self._decision(command)
         except errors.DomainError as refusal:
             return _refusing(refusal)
 
-    def _decision(self, command: commands.Command) -> Decision:
+    def _decision(self, command: commands.AnyCommand) -> Decision:
         match command:
             case commands.Place():
                 return self._place(command)
@@ -78,34 +78,24 @@ class Deciding:
             case _:
                 return self._internal(command)
 
-    def _internal(self, command: commands.Command) -> Decision:
+    def _internal(self, command: commands.InternalCommand) -> Decision:
         match command:
             case commands.StartDueRegistration(order_id=order_id, generation=generation):
                 return _on(order_id, lambda order, at: order.start_when_due(generation, self._terms, at))
-            case commands.RecordIssue(order_id=order_id):
+            case commands.RecordIssue(order_id=order_id, generation=generation):
                 vignette = Vignette(
                     command.number, command.reference, command.valid_from, command.valid_until
                 )
-                return _on(
-                    order_id,
-                    lambda order, at: (
-                        order.record_issue(vignette, at) if _is_current(order, command) else _late()
-                    ),
-                )
-            case commands.RecordRejection(order_id=order_id, reason=reason):
-                return _on(
-                    order_id,
-                    lambda order, at: (
-                        order.record_rejection(reason, at) if _is_current(order, command) else None
-                    ),
-                )
+                return _on(order_id, lambda order, at: order.record_issue(vignette, generation, at))
+            case commands.RecordRejection(order_id=order_id, generation=generation, reason=reason):
+                return _on(order_id, lambda order, at: order.record_rejection(reason, generation, at))
             case commands.ExpireOrder(order_id=order_id):
                 return _on(order_id, lambda order, at: order.expire(self._terms, at))
             case commands.ConfirmRefund(order_id=order_id):
                 amount = _money(command.amount)
                 return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
             case _:
-                raise NotImplementedError(type(command).__name__)
+                assert_never(command)
 
     def _place(self, command: commands.Place) -> Decision:
         bought = product(command.product)
@@ -240,15 +230,6 @@ def _order_of(text: str) -> UUID:
     if number is None:
         raise errors.InvalidValue("Its check digits are wrong.", field="order_number")
     return order_id_of(number)
-
-
-def _is_current(order: Order, outcome: commands.RecordIssue | commands.RecordRejection) -> bool:
-    """Tell whether an authority's answer is to the registration that counts now, not to an earlier one."""
-    return outcome.generation == order.generation
-
-
-def _late() -> NoReturn:
-    raise errors.OrderClosed("The authority's yes is to an earlier registration of it.")
 
 
 def _link(order: Order) -> dict[str, Any]:

@@ -66,14 +66,14 @@ class Ordering:
         """Let the commands under way end; called when no more requests come in."""
         self._threads.shutdown(wait=True)
 
-    async def execute(self, message: commands.Command, correlation: UUID | None = None) -> BaseModel:
+    async def execute(self, message: commands.AnyCommand, correlation: UUID | None = None) -> BaseModel:
         """Execute one command and return its answer, the same however often it is asked."""
         context = contextvars.copy_context()  # so that the thread's log lines carry the ids too
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, context.run, self._execute, message, correlation
         )
 
-    def _execute(self, message: commands.Command, correlation: UUID | None) -> BaseModel:
+    def _execute(self, message: commands.AnyCommand, correlation: UUID | None) -> BaseModel:
         decision = self._deciding.decision(message)
         if decision.order_id:
             bind_contextvars(order=str(decision.order_id))
@@ -95,7 +95,7 @@ class Ordering:
         )
         return self._answer(message, reply)
 
-    def _answer(self, message: commands.Command, reply: Reply) -> BaseModel:
+    def _answer(self, message: commands.AnyCommand, reply: Reply) -> BaseModel:
         if reply.refusal:
             log.info("command.refused", request=message.subject, code=reply.refusal["code"])
             return replies.Refused(command_id=reply.command_id, error=replies.Problem(**reply.refusal))
@@ -126,7 +126,7 @@ class Ordering:
         return mails
 
 
-def _canonical(message: commands.Command) -> bytes:
+def _canonical(message: commands.AnyCommand) -> bytes:
     """Return the body as it counts for "the same command": without its id, and whoever passes it on."""
     body = message.model_dump(mode="json", exclude={"command_id", "actor"}, exclude_unset=True)
     return json.dumps([message.subject, body], sort_keys=True, ensure_ascii=False).encode()
