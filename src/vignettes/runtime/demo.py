@@ -186,7 +186,7 @@ class Demo:
 async def demo(out: Console) -> int:
     """Run the demo and return its exit code: 0 when every order ended as it should."""
     began = time.monotonic()
-    out.print("Starting a service of its own: PostgreSQL, NATS, every role, and a clock to move …")
+    out.print("Starting a service of its own, with a clock to move …")
     async with _service(out) as shown:
         drawing = asyncio.create_task(shown.draw())
         story = asyncio.create_task(_story(shown))
