@@ -1,6 +1,7 @@
 """The queries over NATS: where an order stands, what happened to it, and its mails."""
 
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
 import psycopg
@@ -19,6 +20,18 @@ async def service(service):
     """Begin on a Wednesday morning, whenever the tests are run."""
     await service.ask("sandbox.v1.clock", now=WEDNESDAY)
     return service
+
+
+async def _hold_up_the_followers(connection):
+    """Lock the position of every view; false until there is one of each, and no follower at work on it.
+
+    Never waiting for a lock: the followers run in this very process.
+    """
+    held = connection.execute("SELECT view FROM view.positions FOR UPDATE SKIP LOCKED").fetchall()
+    if {view for (view,) in held} >= {"order_status", "emails", "deadlines"}:
+        return True
+    connection.rollback()
+    return False
 
 
 def refusal(reply):
@@ -54,9 +67,8 @@ async def test_whoever_writes_reads_it_with_min_position(service):
 
 async def test_an_order_that_no_view_knows_yet_is_not_said_to_be_missing(service):
     """While the followers are held up: `unavailable`, and no mails; `not_found` is for what the log lacks."""
-    await service.ask("sandbox.v1.clock")
     with psycopg.connect(service.settings.database_url) as connection:
-        connection.execute("SELECT FROM view.positions FOR UPDATE")
+        await until(partial(_hold_up_the_followers, connection))
         placed = await service.place()
         held_up = await service.ask("orders.v1.status", order_id=placed["order_id"])
         mails = await service.ask("orders.v1.emails", order_id=placed["order_id"])
