@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +13,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import plot, report
 from benchmarks.apart import MeasuringFailed
-from benchmarks.bench import CLIENTS, WORKLOADS, Asked, Result, run
+from benchmarks.bench import CLIENTS, EVENTS, USUAL, WORKLOADS, Result, measure
 from benchmarks.machine import NotDurable
+from benchmarks.run import Asked
 from vignettes.runtime import logs
 from vignettes.runtime.children import EmbeddedServerError
 
-_WIDTH_OF_A_FILE = 120
+_WIDTH_OF_A_FILE = 140
 
 
 def _workloads(text: str) -> str:
@@ -34,23 +36,38 @@ def _clients(text: str) -> str:
     return text
 
 
+def _format(file: Path) -> Path:
+    if file.suffix not in plot.FORMATS:
+        raise typer.BadParameter(f"ends in one of {', '.join(plot.FORMATS)}")
+    return file
+
+
 def main(
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each point is measured.")] = 5.0,
-    only: Annotated[str, typer.Option(callback=_workloads, help="The workloads, with commas.")] = ",".join(
-        WORKLOADS
-    ),
+    only: Annotated[
+        str,
+        typer.Option(callback=_workloads, help=f"The workloads out of {', '.join(WORKLOADS)}, with commas."),
+    ] = ",".join(USUAL),
     clients: Annotated[
         str, typer.Option(callback=_clients, help="W1's clients in flight, with commas.")
     ] = ",".join(map(str, CLIENTS)),
-    to: Annotated[
-        Path | None, typer.Option("--json", help="A file to write the figures to, as JSON.")
-    ] = None,
+    events: Annotated[int, typer.Option(min=1_000, help="How long W10's long log is.")] = EVENTS,
+    to: Annotated[Path, typer.Option("--json", help="The file to write the figures to, as JSON.")] = Path(
+        ".bench/bench.json"
+    ),
+    picture: Annotated[
+        Path,
+        typer.Option(
+            "--plot", callback=_format, help="The file to draw W1's curves into; .svg, .png or .pdf."
+        ),
+    ] = Path(".bench/bench.svg"),
 ) -> None:
-    """Measure, and show ours, the alternative, the limits and the goals of one run."""
+    """Measure, and show ours, the alternatives, the limits and the goals of one run."""
     asked = Asked(
         [workload for workload in WORKLOADS if workload in only.split(",")],
         seconds,
         [int(one) for one in clients.split(",")],
+        events,
     )
     logs.configure("auto", "error", "benchmarks")
     # While the service runs, its processes' stdout and stderr go to a file; ours stays where it is.
@@ -63,9 +80,19 @@ def main(
             raise typer.Exit(1) from None
         except asyncio.CancelledError:
             raise typer.Exit(128 + signal.SIGTERM) from None
-        if to:
-            to.write_text(json.dumps(report.as_json(result), indent=2) + "\n")
         report.show(result, out)
+        for file in _written(result, to, picture):
+            out.print(f"Written: {file}", highlight=False, soft_wrap=True)
+
+
+def _written(result: Result, to: Path, picture: Path) -> Iterator[Path]:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(json.dumps(report.as_json(result), indent=2) + "\n")
+    yield to
+    if "W1" in result.asked.only:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        plot.draw(result, picture)
+        yield picture
 
 
 async def _measure(asked: Asked, out: Console) -> Result:
@@ -75,7 +102,7 @@ async def _measure(asked: Asked, out: Console) -> Result:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True) as progress:
-        return await run(asked, progress)
+        return await measure(asked, progress)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-import time
+from collections.abc import Callable
 
 import nats
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from benchmarks.apart import READY, answer
+from benchmarks.crowd import Crowd
+from benchmarks.dialogue import Dialogue, Refused, Request
 from benchmarks.figures import Point, Window
 
 SUBJECT = "benchmarks.echo"
@@ -30,26 +31,18 @@ async def respond(nats_url: str) -> None:
     await asyncio.Event().wait()
 
 
-async def ask(client: Client, window: Window) -> None:
-    """Ask one after the other while the window is open."""
-    while window.open:
-        began = time.perf_counter()
-        await client.request(SUBJECT, PAYLOAD, timeout=30)
-        window.note(began)
-
-
-async def _asked(nats_url: str, in_flight: int, window: Window) -> None:
-    client = await nats.connect(nats_url)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(in_flight):
-            group.create_task(ask(client, window))
-    await client.close()
+def echoes(again: Callable[[], bool]) -> Dialogue:
+    """Ask as long as `again`."""
+    while again():
+        if (yield Request(SUBJECT, PAYLOAD)) != PAYLOAD:
+            raise Refused("An echo came back otherwise than it was sent.")
 
 
 def measure(nats_url: str, in_flight: int, seconds: float, warm_up: float) -> list[Point]:
     """Return how fast a responder beside us answers."""
     window = Window(seconds, warm_up)
-    asyncio.run(_asked(nats_url, in_flight, window))
+    crowd = Crowd([echoes(lambda: window.open) for _ in range(in_flight)], window)
+    asyncio.run(crowd.ask(nats_url))
     return [Point.of(("W1", "limit", "NATS echo"), in_flight, seconds, window)]
 
 

@@ -4,10 +4,13 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 Party = Literal["ours", "alternative", "limit"]
+
+#: A stretch of a few seconds has edges: what was under way at its ends counts on one side only.
+_HELD = 0.97
 
 
 class NothingMeasured(Exception):
@@ -18,25 +21,39 @@ class Window:
     """A stretch of time. What ends before it only warms up, what ends after it comes too late to be counted."""
 
     def __init__(self, seconds: float, warm_up: float) -> None:
-        self._begins = time.perf_counter() + warm_up
-        self._ends = self._begins + seconds
+        self.warm_up = warm_up
+        self.begins = time.perf_counter() + warm_up
+        self.ends = self.begins + seconds
         self.latencies: dict[str, list[float]] = defaultdict(list)
 
     @property
     def open(self) -> bool:
         """Whether it is worth beginning something more."""
-        return time.perf_counter() < self._ends
+        return time.perf_counter() < self.ends
+
+    @property
+    def left(self) -> float:
+        """Seconds until it closes."""
+        return max(0.0, self.ends - time.perf_counter())
 
     def note(self, began: float, what: str = "") -> None:
         """Count something that began then (perf_counter) and has ended now. Safe to use from several threads."""
         ended = time.perf_counter()
-        if self._begins <= ended < self._ends:
+        if self.counts(ended):
             self.latencies[what].append(ended - began)
+
+    def counts(self, instant: float) -> bool:
+        """Whether it lies within."""
+        return self.begins <= instant < self.ends
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured point. `by_kind` is the p50 in ms of each kind of operation, where there are several."""
+    """One measured point.
+
+    `by_kind` is the p50 in ms of each kind of operation, where there are several. `asked_per_second` is there when
+    they came at a rate fixed beforehand; `parallel` is then how many were under way on average.
+    """
 
     workload: str
     party: Party
@@ -48,6 +65,23 @@ class Point:
     p50_ms: float
     p99_ms: float
     by_kind: dict[str, float] = field(default_factory=dict)
+    asked_per_second: float | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether what was asked at a fixed rate was also done at it."""
+        return self.asked_per_second is None or self.per_second >= _HELD * self.asked_per_second
+
+    def at_rate(self, asked_per_second: float, operations: int, window: Window) -> Self:
+        """Return the point of an open loop: so many ended in time, though latencies are of all that were due."""
+        waited = sum(map(sum, window.latencies.values()))
+        return replace(
+            self,
+            parallel=max(1, round(waited / self.seconds)),
+            operations=operations,
+            per_second=operations / self.seconds,
+            asked_per_second=asked_per_second,
+        )
 
     @classmethod
     def of(cls, title: tuple[str, Party, str], parallel: int, seconds: float, *windows: Window) -> Self:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,22 @@ from vignettes.runtime.instance import instance
 from vignettes.runtime.settings import load_settings, origins
 from vignettes.services.discovery import service_name
 
-#: What the workloads need: the commands, and the views that follow them.
-ROLES = ("ordering", "projecting")
 _READY_WITHIN_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Which roles run while it is measured, on a database of that name."""
+
+    name: str
+    what: str
+    roles: tuple[str, ...]
+
+
+#: Like the alternatives, which keep no views while they are measured.
+NO_VIEWS = Series("no_views", "commands, no views", ("ordering",))
+#: As in earnest: the views follow, here on the same cores.
+VIEWS = Series("views", "commands, views following", ("ordering", "projecting"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +49,46 @@ class House:
         self.postgres.ensure_database(name)
         return self.postgres.url(name)
 
+    @contextmanager
+    def another_nats(self, name: str) -> Iterator[str]:
+        """Start one more, for a second service at the same time: on one NATS the two would share the work."""
+        server = EmbeddedNats(self.folder / name, 0)
+        try:
+            server.start()
+            yield server.url
+        finally:
+            server.stop()
+
     @asynccontextmanager
-    async def service(self) -> AsyncIterator[dict[str, str]]:
-        """Run the service, each role a process; its log goes to a file, as in earnest. Gives what is not default."""
+    async def service(
+        self, name: str, roles: Sequence[str], nats_url: str = ""
+    ) -> AsyncIterator[dict[str, str]]:
+        """Run the service on a database of that name, each role a process. Gives what is not default.
+
+        Its log goes to a file, as in earnest.
+        """
         ours = {
-            "data_dir": self.folder,
-            "database_url": self.database("vignettes"),
-            "nats_url": self.nats_url,
+            "data_dir": self.folder / name,
+            "database_url": self.database(name),
+            "nats_url": nats_url or self.nats_url,
             "http_port": free_port(),
         }
         settings = load_settings(**ours)
-        with _output_into(self.folder / "service.log"):
-            async with instance(settings, roles=ROLES):
-                await self._until_ready()
+        with _output_into(self.folder / f"{name}.log"):
+            async with instance(settings, roles=roles):
+                await _until_ready(str(ours["nats_url"]), roles)
                 told = origins(settings, **ours)
                 yield {name: value for name, value, origin in told if origin in {"environment", ".env"}}
 
-    async def _until_ready(self) -> None:
-        client = await nats.connect(self.nats_url)
-        try:
-            async with asyncio.timeout(_READY_WITHIN_SECONDS):
-                for role in ROLES:
-                    await _answered(client, role)
-        finally:
-            await client.close()
+
+async def _until_ready(nats_url: str, roles: Sequence[str]) -> None:
+    client = await nats.connect(nats_url)
+    try:
+        async with asyncio.timeout(_READY_WITHIN_SECONDS):
+            for role in roles:
+                await _answered(client, role)
+    finally:
+        await client.close()
 
 
 async def _answered(client: Client, role: str) -> None:

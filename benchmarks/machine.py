@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +43,7 @@ class Machine:
     postgresql: str
     nats_server: str
     eventsourcing: str
+    node: str | None
     postgresql_settings: dict[str, str]
     nats_settings: dict[str, str]
 
@@ -65,6 +68,7 @@ async def examine(house: House) -> Machine:
         postgresql=settings.pop("server_version"),
         nats_server=nats_version,
         eventsourcing=version("eventsourcing"),
+        node=_node(),
         postgresql_settings=settings,
         nats_settings=_nats_settings(house.folder),
     )
@@ -80,6 +84,15 @@ def _nats_settings(folder: Path) -> dict[str, str]:
     text = (folder / "nats" / "nats.conf").read_text()
     found = text.partition("sync_interval:")[2].partition("}")[0].strip()
     return {"sync_interval": found or "default"}
+
+
+def _node() -> str | None:
+    """Return which Node there is, if any: the alternative in Node is measured by it."""
+    program = shutil.which("node")
+    if program is None:
+        return None
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    return told.stdout.strip() or None
 
 
 def _filesystem(folder: Path) -> str:

@@ -6,10 +6,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import emmett
 from benchmarks.bench import Result
 from benchmarks.figures import Point
-from benchmarks.goals import Standing
+from benchmarks.goals import EMMETT, Standing
+from benchmarks.house import Series
 
+_THREE_DIGITS = 100
 _COLOURS = {"reached": "green", "missed": "red", "not measured": "dim"}
 
 
@@ -24,7 +27,8 @@ def as_json(result: Result) -> dict[str, Any]:
         "seed": result.seed,
         "seconds_per_point": result.asked.seconds,
         "warm_up_seconds": result.asked.warm_up,
-        "roles": list(result.roles),
+        "series": {series.what: list(series.roles) for series in result.series},
+        "notes": result.notes,
         "changed_settings": result.changed_settings,
         "points": [asdict(point) for point in result.points],
         "goals": goals,
@@ -36,12 +40,15 @@ def show(result: Result, out: Console) -> None:
     out.print(_circumstances(result))
     out.print(_points(result.points))
     out.print(_standings(result.standings))
+    for note in result.notes:
+        out.print(f"{note}.", style="yellow", highlight=False)
     for standing in result.standings:
         if standing.note:
             out.print(f"{standing.workload}, {standing.what}: {standing.note}.", highlight=False)
     out.print(
         "Only ratios within one run count. A limit is measured from Python, as the service would reach it; "
-        "echoes go to a process beside the asking one; W2's three take turns.",
+        "echoes go to a process beside the asking one; W2's three take turns. The alternatives go through no NATS "
+        "and keep no views and no answers.",
         style="dim",
     )
 
@@ -53,16 +60,27 @@ def _circumstances(result: Result) -> Table:
         "machine": f"{machine.cores} cores ({machine.processor}), {machine.memory_gb} GB, {machine.filesystem}, "
         f"load {machine.load} at the start",
         "versions": f"Python {machine.python}, PostgreSQL {machine.postgresql}, "
-        f"nats-server {machine.nats_server}, eventsourcing {machine.eventsourcing}",
+        f"nats-server {machine.nats_server}, eventsourcing {machine.eventsourcing}" + _node(result),
         "PostgreSQL": _pairs(machine.postgresql_settings),
         "NATS": _pairs(machine.nats_settings),
-        "service": f"roles {', '.join(result.roles)}, each a process; defaults"
-        + (f" but {_pairs(result.changed_settings)}" if result.changed_settings else ""),
+        "service": "; ".join(f"{series.what}: {_roles(series)}" for series in result.series),
+        "settings": f"defaults but {_pairs(result.changed_settings)}"
+        if result.changed_settings
+        else "defaults",
         "run": f"seed {result.seed}, {result.asked.seconds:g} s per point after {result.asked.warm_up:g} s",
     }
     for name, value in rows.items():
         table.add_row(name, value, style="dim")
     return table
+
+
+def _node(result: Result) -> str:
+    measured = any(point.what == EMMETT for point in result.points)
+    return f", emmett {emmett.VERSION} on Node {result.machine.node}" if measured else ""
+
+
+def _roles(series: Series) -> str:
+    return f"role {series.roles[0]}" if len(series.roles) == 1 else f"roles {', '.join(series.roles)}"
 
 
 def _pairs(settings: dict[str, str]) -> str:
@@ -79,7 +97,7 @@ def _points(points: list[Point]) -> Table:
             point.party,
             point.what,
             str(point.parallel),
-            f"{point.per_second:,.0f}",
+            _per_second(point),
             f"{point.p50_ms:.2f}",
             f"{point.p99_ms:.2f}",
             f"{point.operations:,}",
@@ -88,9 +106,14 @@ def _points(points: list[Point]) -> Table:
     return table
 
 
+def _per_second(point: Point) -> str:
+    asked = f" of {point.asked_per_second:,.0f}" if point.asked_per_second else ""
+    return f"{point.per_second:,.0f}{asked}"
+
+
 def _standings(standings: list[Standing]) -> Table:
     table = Table("Work", "What", title="Goals")
-    for heading in ("Ours", "Alternative", "Limits", "Ours ÷ these", "Goal"):
+    for heading in ("Ours", "Alternatives", "Limits", "Ours ÷ these", "Goal"):
         table.add_column(heading, justify="right")
     table.add_column("Stands")
     for standing in standings:
@@ -98,14 +121,18 @@ def _standings(standings: list[Standing]) -> Table:
         table.add_row(
             standing.workload,
             standing.what,
-            _number(standing.ours, standing.unit),
-            _number(standing.alternative, standing.unit),
-            "\n".join(f"{name} {_number(value, standing.unit)}" for name, value in standing.limits.items()),
-            "\n".join(f"{name} {_number(value, '×')}" for name, value in standing.ratios.items()),
+            "\n".join(filter(None, [_number(standing.ours, standing.unit), _each(standing.beside)])),
+            _each(standing.alternatives),
+            _each(standing.limits),
+            _each(standing.ratios),
             f"{sign} {_number(standing.goal, standing.unit)}",
             _verdict(standing),
         )
     return table
+
+
+def _each(values: dict[str, float]) -> str:
+    return "\n".join(f"{name} {_digits(value)}" for name, value in values.items())
 
 
 def _verdict(standing: Standing) -> str:
@@ -114,6 +141,9 @@ def _verdict(standing: Standing) -> str:
 
 
 def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f} {unit}" if unit == "/s" else f"{value:.3g} {unit}"
+    return "–" if value is None else f"{_digits(value)} {unit}"
+
+
+def _digits(value: float) -> str:
+    """Return what is significant of it: three digits, and all before the point."""
+    return f"{value:,.0f}" if value >= _THREE_DIGITS else f"{value:.3g}"

@@ -3,11 +3,12 @@
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 PRODUCT = "CZ-10D"
 #: The Czech authority sells 30 days ahead; a start within the lead would begin registration by itself.
 _DAYS_AHEAD = (2, 28)
+_VERSION_4 = 0x4000_8000_0000_0000_0000
+_RANDOM_BITS = (1 << 128) - 1 - 0xF000_C000_0000_0000_0000
 _LENGTH = timedelta(days=10)
 
 
@@ -35,12 +36,13 @@ def of(rng: random.Random) -> Wish:
         valid_from=start.isoformat(),
         valid_until=(start + _LENGTH).isoformat(),
         email=f"driver-{drawn}@example.com",
-        payment_id=str(an_id(rng)),
+        payment_id=an_id(rng),
         number=f"CZ-{drawn:09}",
         reference=f"authority-{drawn:09}",
     )
 
 
-def an_id(rng: random.Random) -> UUID:
-    """Draw an id that nobody else draws."""
-    return UUID(int=rng.getrandbits(128), version=4)
+def an_id(rng: random.Random) -> str:
+    """Draw a UUID that nobody else draws; as text, because a client has no other use for it."""
+    digits = f"{rng.getrandbits(128) & _RANDOM_BITS | _VERSION_4:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

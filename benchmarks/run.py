@@ -1,0 +1,67 @@
+"""A run under way: what was asked, what is found so far, and how far it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.progress import Progress
+
+from benchmarks import apart
+from benchmarks.figures import Point
+
+_LONGEST_WARM_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to measure: which workloads, how many seconds each point, how many clients, how long the long log is."""
+
+    only: Sequence[str]
+    seconds: float
+    clients: Sequence[int]
+    events: int
+
+    @property
+    def warm_up(self) -> float:
+        """How many seconds pass before anything is counted."""
+        return min(_LONGEST_WARM_UP_SECONDS, self.seconds / 4)
+
+
+class Run:
+    """Processes that measure, one after the other, and what they found."""
+
+    def __init__(self, asked: Asked, progress: Progress, steps: int) -> None:
+        self.asked = asked
+        self.points: list[Point] = []
+        #: What was left out, and why.
+        self.notes: list[str] = []
+        #: Which settings of the service were not the default.
+        self.changed_settings: dict[str, str] = {}
+        self._steps = steps
+        self._progress = progress
+        self._task = progress.add_task("", total=steps)
+
+    async def measure(self, title: str, module: str, **arguments: Any) -> None:
+        """Let a process of its own measure something."""
+        times = {"seconds": self.asked.seconds, "warm_up": self.asked.warm_up}
+        await self.do(title, module, **arguments, **times)
+
+    async def do(self, title: str, module: str, **arguments: Any) -> None:
+        """Let a process of its own do something that takes as long as it takes."""
+        self.tell(title)
+        for point in await apart.measured(module, **arguments):
+            told = f"{title}: {point.what} {point.per_second:,.0f}/s"
+            self._progress.print(told, style="dim", highlight=False)
+            self.points.append(point)
+        self._progress.advance(self._task)
+
+    def tell(self, title: str) -> None:
+        """Say what is done now."""
+        self._progress.update(self._task, description=title)
+
+    def leave_out(self, steps: int, note: str) -> None:
+        """Go on without something, and say so."""
+        self._progress.print(note, style="yellow", highlight=False)
+        self.notes.append(note)
+        self._steps -= steps
+        self._progress.update(self._task, total=self._steps)
