@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from eventstore_helpers import a_vault
 from service import Service, running_service
 from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders
@@ -51,7 +52,7 @@ def _administer(server: EmbeddedPostgres, statement: str, *names: str) -> None:
 @pytest.fixture
 def orders(database: str) -> Iterator[Orders]:
     """Give the log of this test's database."""
-    log = Orders(database)
+    log = Orders(database, a_vault())
     yield log
     log.close()
 

@@ -13,17 +13,23 @@ from psycopg import AsyncConnection
 from vignettes.domain.details import Consent, Details, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.personal import ALL_CLASSES, DataClass
 from vignettes.domain.references import number_from_serial
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
-from vignettes.eventstore.append import Command
+from vignettes.eventstore.append import Appender
 from vignettes.eventstore.codec import Envelope
 from vignettes.eventstore.connections import conninfo
+from vignettes.eventstore.deciding import Command
+from vignettes.eventstore.journal import Journal
+from vignettes.eventstore.masterkeys import LocalMasterKeys
 from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders, order_id_of
+from vignettes.eventstore.personal import BlindIndex, Vault
 from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.follower import Follower
+from vignettes.projections.lookup import LookupView
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.projections.view import View
 from vignettes.runtime.embedded import EmbeddedPostgres
@@ -35,7 +41,19 @@ HOUR = timedelta(hours=1)
 TERMS = Terms()
 DOMAIN = "vignettes.example"
 
+MASTER = bytes(range(32))
+
 _serials = itertools.count(1)
+
+
+def a_vault() -> Vault:
+    """Return a vault as each process has one: its own memory, the same master key."""
+    return Vault(LocalMasterKeys([MASTER]))
+
+
+def an_appender(database: str) -> Appender:
+    """Return a writer as each ordering process has one."""
+    return Appender(Journal(database), a_vault())
 
 
 # --- orders and what happens to them ---
@@ -161,9 +179,17 @@ def _command(parts: dict[str, Any]) -> Command:
 # --- views and tables ---
 
 
-def all_views() -> list[View]:
+INDEX = BlindIndex(bytes(32))
+
+
+def all_views(vault: Vault) -> list[View]:
     """Return every view, new and empty."""
-    return [OrderStatusView(TERMS), EmailsView(TERMS, DOMAIN), DeadlinesView(TERMS)]
+    return [
+        OrderStatusView(TERMS, vault),
+        EmailsView(TERMS, DOMAIN, vault),
+        DeadlinesView(TERMS),
+        LookupView(INDEX),
+    ]
 
 
 async def projecting(database: str) -> AsyncConnection:
@@ -171,14 +197,28 @@ async def projecting(database: str) -> AsyncConnection:
     return await AsyncConnection.connect(conninfo(database, "vignettes_projector"), autocommit=True)
 
 
-async def fold(database: str, *views: View) -> None:
-    """Let views take in the whole log."""
+async def fold(database: str, vault: Vault, *views: View) -> None:
+    """Let views take in the whole log, with the keys at hand that they share."""
     async with await projecting(database) as connection:
         for view in views:
-            follower = Follower("", view)
+            follower = Follower("", view, vault)
             await follower._prepare(connection)
             while await follower.catch_up(connection):
                 pass
+
+
+def erase(
+    database: str, orders: Orders, order: Order, *classes: DataClass, at: datetime = NOON + 60 * DAY
+) -> None:
+    """Let go of an order's personal data, all of it or some classes: the event, and the end of the keys."""
+    order.erase(classes or ALL_CLASSES, at)
+    record(orders, order)
+    for erased in order.erased:
+        ask(
+            database,
+            f"UPDATE personal.keys SET {erased} = NULL, {erased}_view = NULL WHERE order_id = %s",
+            order.id,
+        )
 
 
 def ask(database: str, query: str, *values: Any) -> list[Any]:
@@ -191,7 +231,7 @@ def ask(database: str, query: str, *values: Any) -> list[Any]:
 
 def tables(database: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of every view, in an order that does not depend on how it was written."""
-    names = ("order_status", "emails", "deadlines")
+    names = ("order_status", "emails", "deadlines", "lookup")
     return {
         name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")
         for name in names
@@ -209,4 +249,4 @@ def a_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
 
 def empty_views(database: str) -> None:
     """Throw the views away, positions included, as a rebuild does."""
-    ask(database, "TRUNCATE view.order_status, view.emails, view.deadlines, view.positions")
+    ask(database, "TRUNCATE view.order_status, view.emails, view.deadlines, view.lookup, view.positions")

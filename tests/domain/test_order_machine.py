@@ -26,6 +26,8 @@ from vignettes.domain.order import Order
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.codec import OrderMapper
+from vignettes.eventstore.masterkeys import LocalMasterKeys
+from vignettes.eventstore.personal import Vault
 
 ORDER_ID = UUID("454fa8e6-b8dd-5b57-8225-7030578165d9")
 FIRST_DAY = datetime(2026, 7, 1, 9, tzinfo=PRAGUE)
@@ -54,7 +56,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.mapper = OrderMapper()
+        self.mapper = OrderMapper(Vault(LocalMasterKeys([bytes(32)])))
         self.now = FIRST_DAY
         self.order = None
         self.log = []

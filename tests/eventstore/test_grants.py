@@ -2,12 +2,10 @@
 
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState
 
-from eventstore_helpers import a_database, ask, placing
-from vignettes.eventstore.append import Appender
+from eventstore_helpers import a_database, an_appender, ask, placing
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.orders import Orders
 
 OWNER, WRITER, PROJECTOR, READER, AUDITOR = ROLES = (
     "vignettes_owner",
@@ -41,6 +39,10 @@ ALLOWED = [
     (WRITER, NEW_ANSWER),
     (WRITER, SERIAL),
     (WRITER, "SELECT clock.now()"),
+    (WRITER, "INSERT INTO log.payments VALUES ('1', gen_random_uuid())"),
+    (WRITER, "INSERT INTO personal.keys (order_id, master) VALUES (gen_random_uuid(), '')"),
+    (WRITER, "UPDATE personal.keys SET contact = NULL"),
+    (WRITER, "SELECT * FROM personal.secrets"),
     (WRITER, "SELECT * FROM view.order_status"),
     (WRITER, "SELECT * FROM read.emails"),
     (WRITER, "NOTIFY log"),
@@ -51,6 +53,8 @@ ALLOWED = [
     (PROJECTOR, "DELETE FROM view.emails"),
     (PROJECTOR, NEW_MAIL),
     (PROJECTOR, "SELECT clock.now()"),
+    (PROJECTOR, "SELECT * FROM personal.keys"),
+    (PROJECTOR, "SELECT * FROM personal.secrets"),
     (READER, "SELECT * FROM read.order_status"),
     (READER, "SELECT * FROM read.projection_lag"),
     (READER, "SELECT clock.now()"),
@@ -69,6 +73,15 @@ FORBIDDEN = [
     (WRITER, "CREATE TABLE log.another ()"),
     (WRITER, "CREATE TABLE public.another ()"),
     (WRITER, "ALTER TABLE log.events DISABLE TRIGGER events_are_for_ever"),
+    (WRITER, "UPDATE personal.keys SET master = ''"),
+    (WRITER, "DELETE FROM personal.keys"),
+    (WRITER, "UPDATE personal.secrets SET wrapped = ''"),
+    (PROJECTOR, "UPDATE personal.keys SET contact = NULL"),
+    (PROJECTOR, "SELECT * FROM log.payments"),
+    (READER, "SELECT * FROM personal.keys"),
+    (READER, "SELECT * FROM personal.secrets"),
+    (AUDITOR, "SELECT * FROM personal.keys"),
+    (AUDITOR, "SELECT * FROM personal.secrets"),
     (PROJECTOR, NEW_EVENT),
     (PROJECTOR, NEW_ANSWER),
     (PROJECTOR, "SELECT * FROM log.commands"),
@@ -99,6 +112,9 @@ CHANGES = [
     "UPDATE log.commands SET reply = '{}'",
     "DELETE FROM log.commands",
     "TRUNCATE log.commands",
+    "UPDATE log.payments SET order_id = gen_random_uuid()",
+    "DELETE FROM log.payments",
+    "TRUNCATE log.payments",
 ]
 
 
@@ -106,9 +122,9 @@ CHANGES = [
 def full_log(postgres):
     """One database for all of these, with something in it to change: each statement is taken back."""
     with a_database(postgres, "grants") as url:
-        log = Orders(url)
-        Appender(log).execute(placing())
-        log.close()
+        writer = an_appender(url)
+        writer.execute(placing())
+        writer.close()
         yield url
 
 
@@ -127,7 +143,8 @@ def test_a_role_may_do_its_work(full_log, role, statement):
 @pytest.mark.parametrize(("role", "statement"), FORBIDDEN)
 def test_a_role_may_do_nothing_else(full_log, role, statement):
     """Least privilege: a process that was taken over can't do another one's work."""
-    with pytest.raises(InsufficientPrivilege):
+    # A view over a join can't be written by anybody; PostgreSQL says so before it looks for the right.
+    with pytest.raises((InsufficientPrivilege, ObjectNotInPrerequisiteState)):
         attempt(conninfo(full_log, role), statement)
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from eventstore_helpers import an_order, ask, record
+from eventstore_helpers import a_vault, an_order, ask, record
 from vignettes.eventstore import migrations as module
 from vignettes.eventstore.migrations import Migration, MigrationChanged, migrate, migrations, pending
 from vignettes.eventstore.orders import Orders
@@ -46,7 +46,7 @@ def test_an_empty_database_comes_to_todays_form(empty):
     assert migrate(empty) == migrations()
     assert applied(empty) == [(each.number, each.name) for each in migrations()]
     assert [each.number for each in migrations()] == list(range(1, len(migrations()) + 1))
-    log = Orders(empty)
+    log = Orders(empty, a_vault())
     assert record(log, an_order()) == [1]
     log.close()
 
@@ -120,7 +120,7 @@ def test_databases_of_one_server_are_migrated_side_by_side(postgres):
 def test_everything_of_ours_belongs_to_the_owner_role(database):
     """No login of a service owns anything, whoever ran the migration."""
     ours = ask(database, _OURS)
-    assert set(ours) == {"log", "clock", "view", "effect", "read"}
+    assert set(ours) == {"log", "clock", "view", "effect", "read", "personal"}
     with psycopg.connect(database) as connection:
         owners = connection.execute(_OWNERS, {"schemas": ours}).fetchall()
     assert len(owners) > 30

@@ -9,7 +9,6 @@ from eventstore_helpers import (
     HOUR,
     NOON,
     TERMS,
-    a_database,
     an_order,
     ask,
     details,
@@ -25,23 +24,16 @@ from vignettes.projections.deadlines import DeadlinesView
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    """One log for all of these: each looks at orders of its own."""
-    with a_database(postgres, "ledgers") as url:
-        yield url
-
-
 @pytest.fixture
-def ledger(database, orders):
+def ledger(shared_database, shared_orders, vault):
     """Return what the ledger says of an order, generation by generation."""
 
     async def after(order, *columns):
-        record(orders, order)
-        await fold(database, DeadlinesView(TERMS))
+        record(shared_orders, order)
+        await fold(shared_database, vault, DeadlinesView(TERMS))
         names = ", ".join(columns or ("purpose", "generation", "due_at", "rule", "outcome"))
         return ask(
-            database,
+            shared_database,
             f"SELECT {names} FROM view.deadlines WHERE order_id = %s ORDER BY generation, purpose",
             order.id,
         )
@@ -92,13 +84,13 @@ async def test_a_corrected_start_supersedes_the_deadline(ledger):
     ]
 
 
-async def test_a_deadline_planned_in_one_batch_ends_in_another(ledger, database, orders):
+async def test_a_deadline_planned_in_one_batch_ends_in_another(ledger, shared_database, shared_orders):
     """The row is there already: it is closed, with the position of what closed it."""
     order = pay(an_order())
     await ledger(order)
     order.correct_details(details(9), NOON + HOUR)
     rows = await ledger(order, "generation", "outcome", "ended_at", "position")
-    head = orders.position_of(order.id)
+    head = shared_orders.position_of(order.id)
     assert rows[1:] == [(1, "superseded", NOON + HOUR, head), (2, None, None, head)]
 
 
@@ -181,14 +173,14 @@ async def test_what_was_rejected_and_corrected_is_due_at_once(ledger):
     assert last == ("registration", 3, NOON + 2 * HOUR, "at_once", None)
 
 
-async def test_the_ledger_shows_how_late_it_fired_and_started(ledger, database):
+async def test_the_ledger_shows_how_late_it_fired_and_started(ledger, shared_database):
     """Promise by promise, for everybody to read: nobody has to trust us."""
     order = pay(an_order())
     due = order.deadline(TERMS).due_at
     order.start_when_due(1, TERMS, due + 3 * HOUR)
     await ledger(order)
     ask(
-        database,
+        shared_database,
         "INSERT INTO effect.triggers VALUES (%s, 'registration', 1, %s, now())",
         order.id,
         due + 2 * HOUR,
@@ -196,4 +188,4 @@ async def test_the_ledger_shows_how_late_it_fired_and_started(ledger, database):
     query = (
         "SELECT fired_at, fired_late, started_late FROM read.deadlines WHERE order_id = %s AND generation = 1"
     )
-    assert ask(database, query, order.id) == [(due + 2 * HOUR, 2 * HOUR, 3 * HOUR)]
+    assert ask(shared_database, query, order.id) == [(due + 2 * HOUR, 2 * HOUR, 3 * HOUR)]

@@ -8,11 +8,11 @@ from eventstore_helpers import (
     HOUR,
     NOON,
     TERMS,
-    a_database,
     an_order,
     ask,
     details,
     empty_views,
+    erase,
     fold,
     issue,
     pay,
@@ -21,26 +21,27 @@ from eventstore_helpers import (
     stories,
     tables,
 )
+from vignettes.domain.personal import DataClass
 from vignettes.projections.emails import EmailsView
 from vignettes.services import mailing
 
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    """One log for all of these: each looks at orders of its own."""
-    with a_database(postgres, "mails") as url:
-        yield url
+#: The rows of the view with what is sealed in them opened, as the mailer reads them.
+_OPENED = """(
+    SELECT e.*, r.recipient AS to_whom, r.state, personal.opened(e.contact, k.contact_view)::jsonb AS of_contact,
+           personal.opened(e.vehicle, k.vehicle_view)::jsonb AS of_vehicle
+    FROM view.emails e JOIN read.emails r USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
+) AS opened"""
 
 
 @pytest.fixture
-def mails(database, orders):
+def mails(shared_database, shared_orders, vault):
     """Return the mails of an order in the order of the log, by kind or by other columns."""
 
     async def after(order, columns="kind"):
-        record(orders, order)
-        await fold(database, EmailsView(TERMS, DOMAIN))
-        query = f"SELECT {columns} FROM view.emails WHERE order_id = %s ORDER BY version, kind"
-        return ask(database, query, order.id)
+        record(shared_orders, order)
+        await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+        query = f"SELECT {columns} FROM {_OPENED} WHERE order_id = %s ORDER BY version, kind"
+        return ask(shared_database, query, order.id)
 
     return after
 
@@ -125,7 +126,7 @@ async def test_a_corrected_address_gets_the_current_mail(mails, given, current):
     order = given()
     before = len(await mails(order))
     order.correct_email("new@example.com", NOON + 40 * DAY)
-    assert sorted((await mails(order, "kind, recipient"))[before:]) == sorted(
+    assert sorted((await mails(order, "kind, to_whom"))[before:]) == sorted(
         [("address_changed", "driver@example.com"), (current, "new@example.com")]
     )
 
@@ -135,7 +136,7 @@ async def test_each_correction_tells_the_address_before_it(mails):
     order = an_order()
     order.correct_email("second@example.com", NOON + HOUR)
     order.correct_email("third@example.com", NOON + 2 * HOUR)
-    rows = await mails(order, "version, kind, recipient, facts->'link_generation'")
+    rows = await mails(order, "version, kind, to_whom, facts->'link_generation'")
     assert rows[3:] == [
         (3, "address_changed", "second@example.com", 3),
         (3, "placed", "third@example.com", 3),
@@ -147,7 +148,7 @@ async def test_later_mails_leave_earlier_ones_as_they_were(mails):
     order = an_order()
     order.correct_email("new@example.com", NOON + HOUR)
     pay(order, at=NOON + DAY)
-    rows = await mails(order, "kind, recipient, facts->'outstanding'->'amount', called_at")
+    rows = await mails(order, "kind, to_whom, facts->'outstanding'->'amount', called_at")
     assert rows[0] == ("placed", "driver@example.com", 39900, NOON)
     assert rows[-1] == ("paid", "new@example.com", 0, NOON + DAY)
 
@@ -168,36 +169,101 @@ async def test_a_message_id_follows_from_order_version_and_kind(mails):
     ]
 
 
-async def test_a_rebuilt_view_sends_nothing_again(database, orders):
+async def test_a_rebuilt_view_sends_nothing_again(shared_database, shared_orders, vault):
     """The view is thrown away and built anew: what has left is remembered apart from it (case 54)."""
-    record(orders, *stories())
-    await fold(database, EmailsView(TERMS, DOMAIN))
-    before = tables(database)["emails"]
+    record(shared_orders, *stories())
+    await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+    before = tables(shared_database)["emails"]
     ask(
-        database,
+        shared_database,
         "INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at)"
-        " SELECT message_id, order_id, 'sent', 1, clock.now() FROM view.emails ON CONFLICT DO NOTHING",
+        " SELECT message_id, order_id, NULL, 1, clock.now() FROM view.emails ON CONFLICT DO NOTHING",
     )
-    assert ask(database, mailing._NEXT) == []
-    empty_views(database)
-    await fold(database, EmailsView(TERMS, DOMAIN))
-    assert tables(database)["emails"] == before
-    assert ask(database, mailing._NEXT) == []
-    assert set(ask(database, "SELECT state FROM read.emails")) == {"sent"}
+    assert ask(shared_database, mailing._NEXT) == []
+    empty_views(shared_database)
+    await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+    assert tables(shared_database)["emails"] == before
+    assert ask(shared_database, mailing._NEXT) == []
+    assert set(ask(shared_database, "SELECT state FROM read.emails")) == {"sent"}
 
 
-async def test_a_new_mail_waits_beside_those_that_left(mails, database):
+async def test_a_new_mail_waits_beside_those_that_left(mails, shared_database):
     """Only what is new is for the mailer."""
     order = an_order()
     [message_id] = await mails(order, "message_id")
     ask(
-        database,
-        "INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at) VALUES (%s, %s, '', 1, now())",
+        shared_database,
+        "INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at) VALUES (%s, %s, NULL, 1, now())",
         message_id,
         order.id,
     )
     await mails(pay(order))
     states = ask(
-        database, "SELECT kind, state FROM read.emails WHERE order_id = %s ORDER BY version", order.id
+        shared_database, "SELECT kind, state FROM read.emails WHERE order_id = %s ORDER BY version", order.id
     )
     assert states == [("placed", "sent"), ("paid", "waiting")]
+
+
+# --- what is personal ---
+
+
+@pytest.mark.parametrize(
+    ("given", "facts", "of_contact", "of_vehicle"),
+    [
+        (lambda: rejected(start(pay(an_order()))), None, None, "unknown plate"),
+        (lambda: refunding(pay(an_order())), None, "customer", None),
+        (lambda: pay(an_order(details(1)), at=NOON + 3 * DAY), "start_passed", None, None),
+        (lambda: pay(an_order(), 50_000), "overpaid", None, None),
+        (lambda: pay(rejected(start(pay(an_order()))), 100), "not_awaited", None, None),
+    ],
+)
+async def test_a_reason_goes_with_whose_words_it_is(mails, given, facts, of_contact, of_vehicle):
+    """An authority's words may quote the plate, a customer's tell their name; codes are ours."""
+    rows = await mails(given(), "facts->>'reason', of_contact->>'reason', of_vehicle->>'reason'")
+    assert rows[-1] == (facts, of_contact, of_vehicle)
+
+
+async def test_the_facts_of_a_mail_are_told_apart(mails):
+    """Who and what under keys of their own, the rest readable."""
+    order = an_order()
+    order.correct_email("new@example.com", NOON + HOUR)
+    rows = await mails(order, "of_contact::text, of_vehicle::text, facts ?| '{email, old_email, plate}'")
+    assert rows[0][2] is False
+    [row] = set(rows[1:])
+    assert row == (
+        '{"email": "new@example.com", "old_email": "driver@example.com"}',
+        '{"plate": "2A2 2345"}',
+        False,
+    )
+
+
+async def test_an_erased_address_gets_no_mail(mails, shared_database, shared_orders):
+    """Not from the moment the keys are gone, whether or not the view has heard of it."""
+    order = expired(an_order())
+    await mails(order)
+    waiting = f"SELECT count(*) FROM ({mailing._NEXT.partition('ORDER')[0]}) AS next WHERE order_id = %s"
+    assert ask(shared_database, waiting, order.id) == [2]
+    erase(shared_database, shared_orders, order, DataClass.CONTACT)
+    assert ask(shared_database, waiting, order.id) == [0]
+    assert await mails(order, "kind, to_whom, state, of_contact, of_vehicle->>'plate'") == [
+        ("placed", None, "erased", None, "2A2 2345"),
+        ("expired", None, "erased", None, "2A2 2345"),
+    ]
+    assert ask(shared_database, waiting, order.id) == [0]
+
+
+async def test_what_was_sent_is_kept_without_its_subject(mails, shared_database, shared_orders):
+    """When and under which id it left stays on record (I7)."""
+    order = expired(an_order())
+    for message_id in await mails(order, "message_id"):
+        ask(
+            shared_database,
+            "INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at)"
+            " VALUES (%s, %s, 'x', 1, now())",
+            message_id,
+            order.id,
+        )
+    erase(shared_database, shared_orders, order, DataClass.VEHICLE)
+    assert await mails(order, "state, to_whom, of_vehicle") == [("sent", "driver@example.com", None)] * 2
+    subjects = "SELECT subject FROM effect.mails WHERE order_id = %s"
+    assert ask(shared_database, subjects, order.id) == [None, None]

@@ -7,10 +7,10 @@ from eventstore_helpers import (
     HOUR,
     NOON,
     TERMS,
-    a_database,
     an_order,
     ask,
     details,
+    erase,
     fold,
     issue,
     pay,
@@ -23,27 +23,22 @@ from vignettes.projections.order_status import OrderStatusView
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    """One log for all of these: each looks at orders of its own."""
-    with a_database(postgres, "statuses") as url:
-        yield url
-
-
 @pytest.fixture
-def row_of(database, orders):
+def row_of(shared_database, shared_orders, vault):
     """Return some columns of an order's row, once what is new in it is on record."""
 
     async def after(order, *columns):
-        record(orders, order)
-        await fold(database, OrderStatusView(TERMS))
-        [row] = ask(database, "SELECT to_jsonb(s) FROM read.order_status s WHERE order_id = %s", order.id)
+        record(shared_orders, order)
+        await fold(shared_database, vault, OrderStatusView(TERMS, vault))
+        [row] = ask(
+            shared_database, "SELECT to_jsonb(s) FROM read.order_status s WHERE order_id = %s", order.id
+        )
         return {name: row[name] for name in columns} if columns else row
 
     return after
 
 
-async def test_a_placed_order_waits_for_its_money(row_of, orders):
+async def test_a_placed_order_waits_for_its_money(row_of, shared_orders):
     """Everything that support and the driver ask about is there, amounts in minor units."""
     order = an_order()
     row = await row_of(order)
@@ -73,7 +68,7 @@ async def test_a_placed_order_waits_for_its_money(row_of, orders):
         "placed_at": "2026-06-01T10:00:00+00:00",
         "updated_at": "2026-06-01T10:00:00+00:00",
         "version": 1,
-        "position": orders.position_of(order.id),
+        "position": shared_orders.position_of(order.id),
     }
 
 
@@ -215,9 +210,31 @@ async def test_an_order_that_nobody_paid_is_expired(row_of):
     assert await row_of(partly, "status", "refund") == {"status": "refund_pending", "refund": 100}
 
 
-async def test_lag_is_what_the_view_has_not_seen(row_of, database, orders):
+async def test_lag_is_what_the_view_has_not_seen(row_of, shared_database, shared_orders):
     """Operators read it from SQL."""
     await row_of(an_order())
-    head = record(orders, pay(an_order()))[-1]
+    head = record(shared_orders, pay(an_order()))[-1]
     lag = "SELECT position, head, events_behind FROM read.projection_lag WHERE view = 'order_status'"
-    assert ask(database, lag) == [(head - 2, head, 2)]
+    assert ask(shared_database, lag) == [(head - 2, head, 2)]
+
+
+async def test_an_erased_order_keeps_its_row_without_the_person(row_of, shared_database, shared_orders):
+    """Money, dates and the vignette's number stay: the books must still add up."""
+    order = issue(start(pay(an_order())))
+    columns = ("status", "plate", "email", "vehicle_country", "vignette_number", "received")
+    before = await row_of(order, *columns)
+    assert (before["plate"], before["email"]) == ("2A2 2345", "driver@example.com")
+    erase(shared_database, shared_orders, order)
+    assert await row_of(order, *columns) == before | {"plate": None, "email": None}
+
+
+async def test_what_was_erased_is_gone_before_the_view_knows(row_of, shared_database, shared_orders):
+    """The keys go with the event: whatever still lies in the tables opens no more."""
+    order = issue(start(pay(an_order())))
+    await row_of(order)
+    erase(shared_database, shared_orders, order)
+    sealed = ask(
+        shared_database, "SELECT plate IS NOT NULL FROM view.order_status WHERE order_id = %s", order.id
+    )
+    shown = ask(shared_database, "SELECT plate, email FROM read.order_status WHERE order_id = %s", order.id)
+    assert (sealed, shown) == ([True], [(None, None)])

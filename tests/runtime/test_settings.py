@@ -5,8 +5,9 @@ import stat
 
 import pytest
 
+from vignettes.eventstore.masterkeys import WrongMasterKey
 from vignettes.runtime import settings as module
-from vignettes.runtime.keys import master_key
+from vignettes.runtime.keys import master_keys
 from vignettes.runtime.settings import (
     ConfigurationError,
     load_settings,
@@ -162,9 +163,8 @@ def test_a_misspelt_variable_is_told(monkeypatch, tmp_path):
 
 def test_a_local_installation_is_given_a_key_of_its_own(tmp_path):
     settings = load_settings()
-    key = master_key(settings)
-    assert len(key) == 32
-    assert master_key(settings) == key
+    key = master_keys(settings).current
+    assert master_keys(settings).current == key
     assert stat.S_IMODE(settings.master_key_file.stat().st_mode) == 0o600
     assert [path.name for path in settings.data_dir.iterdir()] == ["master.key"]
 
@@ -172,16 +172,16 @@ def test_a_local_installation_is_given_a_key_of_its_own(tmp_path):
 def test_a_missing_key_is_refused_in_production(tmp_path):
     settings = load_settings(**IN_EARNEST)
     with pytest.raises(ConfigurationError, match=r"VIGNETTES_MASTER_KEY_FILE: .* does not exist"):
-        master_key(settings)
+        master_keys(settings)
     assert not settings.master_key_file.exists()
 
 
 def test_a_key_that_others_can_read_is_refused():
     settings = load_settings()
-    master_key(settings)
+    master_keys(settings)
     settings.master_key_file.chmod(0o640)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        master_key(settings)
+        master_keys(settings)
 
 
 @pytest.mark.parametrize("content", ["", "abc", "zz" * 32, "00" * 31])
@@ -191,4 +191,23 @@ def test_a_damaged_key_is_refused(tmp_path, content):
     settings.master_key_file.touch(mode=0o600)
     settings.master_key_file.write_text(content)
     with pytest.raises(ConfigurationError, match="64 hexadecimal digits"):
-        master_key(settings)
+        master_keys(settings)
+
+
+def test_the_previous_key_opens_what_it_closed_while_the_new_one_closes(tmp_path):
+    """Both are read while keys are wrapped anew; each file is judged by the same rules."""
+    old = tmp_path / "old.key"
+    settings = load_settings()
+    closed = master_keys(settings).wrap(b"a key", b"what for")
+    name = master_keys(settings).current
+    settings.master_key_file.rename(old)
+    with pytest.raises(WrongMasterKey):
+        master_keys(settings).unwrap(name, closed, b"what for")
+    both = master_keys(load_settings(previous_master_key_file=old))
+    assert both.current != name
+    assert both.unwrap(name, closed, b"what for") == b"a key"
+    with pytest.raises(WrongMasterKey):
+        both.unwrap(name, closed, b"something else")
+    old.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="VIGNETTES_PREVIOUS_MASTER_KEY_FILE"):
+        master_keys(load_settings(previous_master_key_file=old))

@@ -19,7 +19,7 @@ from vignettes.messages import events
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import PortInUse
 from vignettes.runtime.process import Link
-from vignettes.services import calling, publishing, streams, triggers
+from vignettes.services import calling, publishing, pulling, streams
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 TODAY = "2030-06-05"
@@ -73,7 +73,7 @@ async def test_a_trigger_outlives_a_database_that_is_down(start, database, postg
     """Its handler fails until the database is back; FastStream's own policy would have thrown it away."""
     monkeypatch.setattr(calling, "_ATTEMPTS", 1)
     monkeypatch.setattr(calling, "_TIMEOUT", 0.3)
-    monkeypatch.setattr(triggers, "_AGAIN_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(pulling, "AGAIN_AFTER_SECONDS", 0.1)
 
     def allow_connections(answer):
         name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
@@ -283,6 +283,7 @@ async def test_published_events_are_cloud_events_of_the_published_language(start
         await service.command("request_refund", order_id=second["order_id"], reason="Anna is gone")
         third = await service.place()
         await service.advance(days=60)
+        await service.command("erase", order_id=third["order_id"])
         log = [
             {**event, "order_id": order_id}
             for order_id in (first, second["order_id"], third["order_id"])

@@ -173,9 +173,12 @@ def some_work(database_url):
             "INSERT INTO view.positions (view, position) VALUES ('order_status', 0) ON CONFLICT DO NOTHING"
         )
         connection.execute(
+            "INSERT INTO personal.keys (order_id, master, contact_view) VALUES (gen_random_uuid(), 'm', 'k')"
+        )
+        connection.execute(
             "INSERT INTO view.emails (order_id, version, kind, message_id, recipient, language, facts,"
-            " called_at, position) VALUES (gen_random_uuid(), 1, 'placed', '<1@v.example>', 'd@example.org',"
-            " 'en', '{}', now(), 1)"
+            " called_at, position) SELECT order_id, 1, 'placed', '<1@v.example>', 'sealed', 'en', '{}', now(), 1"
+            " FROM personal.keys"
         )
         for days in (-1, 1):
             connection.execute(
@@ -187,6 +190,7 @@ def some_work(database_url):
         yield
         connection.execute("DELETE FROM view.positions WHERE view = 'order_status'")
         connection.execute("DELETE FROM view.emails")
+        connection.execute("DELETE FROM personal.keys")
         connection.execute("DELETE FROM view.deadlines")
 
 

@@ -52,6 +52,10 @@ class Details:
         """The product of the catalogue."""
         return product(self.product)
 
+    def without_plate(self) -> "Details":
+        """Return what is left once the plate was erased."""
+        return replace(self, vehicle=self.vehicle.erased)
+
     def price_at(self, at: datetime) -> Price:
         """Return the price of the day it is for the authority."""
         return self.bought.price_on(at.astimezone(self.bought.zone).date())

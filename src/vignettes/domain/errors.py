@@ -54,6 +54,18 @@ class OrderClosed(DomainError):
     code = "conflict"
 
 
+class OrderUnderWay(DomainError):
+    """The order is still under way: its personal data is needed until it is issued, refunded or expired."""
+
+    code = "conflict"
+
+
+class WrittenInTheClear(DomainError):
+    """Its first events hold personal data in the clear, from before there were keys: it can't be erased."""
+
+    code = "conflict"
+
+
 class OnHold(DomainError):
     """The order is on hold: choose a new start, or ask for the money back."""
 

@@ -1,6 +1,6 @@
 """The Order: a driver's wish for one vignette, from placing to issue or refund."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -11,11 +11,13 @@ from vignettes.domain import errors, schedule
 from vignettes.domain.account import Account
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Consent, Consents, Details, Payment, Status, Vignette
-from vignettes.domain.money import Money, zero
-from vignettes.domain.schedule import Deadline, Terms
+from vignettes.domain.money import Money
+from vignettes.domain.personal import ContactText, DataClass, VehicleText
+from vignettes.domain.schedule import Terms
+from vignettes.domain.standing import Standing
 
 
-class Order(Aggregate, created_event_name="OrderPlaced"):
+class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
     """A driver's wish for one vignette, from placing to issue or refund."""
 
     TOPIC = "order"
@@ -31,11 +33,11 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         TOPIC = "order.created"
 
     class OrderPlaced(Created, Event):
-        TOPIC = "order.placed.v1"
+        TOPIC = "order.placed.v2"
         number: str
         details: Details
         price: Price
-        email: str
+        email: ContactText
         language: str
         consents: Consents
 
@@ -58,13 +60,13 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         amount: Money
 
     class DetailsCorrected(Event):
-        TOPIC = "order.details-corrected.v1"
+        TOPIC = "order.details-corrected.v2"
         details: Details
         price: Price
 
     class EmailCorrected(Event):
-        TOPIC = "order.email-corrected.v1"
-        email: str
+        TOPIC = "order.email-corrected.v2"
+        email: ContactText
 
     class StartWished(Event):
         TOPIC = "order.start-wished.v1"
@@ -89,13 +91,13 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         vignette: Vignette
 
     class RegistrationRejected(Event):
-        TOPIC = "order.registration-rejected.v1"
-        reason: str
+        TOPIC = "order.registration-rejected.v2"
+        reason: VehicleText
 
     class RefundRequested(Event):
-        TOPIC = "order.refund-requested.v1"
+        TOPIC = "order.refund-requested.v2"
         amount: Money
-        reason: str
+        reason: ContactText
 
     class OrderRefunded(Event):
         TOPIC = "order.refunded.v1"
@@ -105,10 +107,20 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
     class OrderExpired(Event):
         TOPIC = "order.expired.v1"
 
+    class PersonalDataErased(Event):
+        TOPIC = "order.personal-data-erased.v1"
+        classes: tuple[DataClass, ...]
+
     # ------------------------------------------------------------------- state
 
     def __init__(  # the library passes the fields of OrderPlaced one by one
-        self, number: str, details: Details, price: Price, email: str, language: str, consents: Consents
+        self,
+        number: str,
+        details: Details,
+        price: Price,
+        email: str | None,
+        language: str,
+        consents: Consents,
     ) -> None:
         """Evolve from OrderPlaced, the only event that finds no order before it."""
         self.number = number
@@ -127,11 +139,13 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         self.generation_began_at: datetime | None = None
         self.started_at: datetime | None = None
         self.started_rule: str | None = None
+        self.rejected = False
         self.rejection: str | None = None
         self.vignette: Vignette | None = None
         self.refund: Money | None = None
         self.refunded = False
         self.expired = False
+        self.erased: frozenset[DataClass] = frozenset()
 
     # --------------------------------------------------------------- decisions
 
@@ -193,6 +207,8 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
 
     def correct_email(self, email: str, at: datetime) -> None:
         """Change where mails go; possible at any time (promise 8). The management link is renewed by it."""
+        if DataClass.CONTACT in self.erased:
+            raise errors.OrderClosed("The personal data of it was erased: nobody is written to any more.")
         if email != self.email:
             self.trigger_event(self.EmailCorrected, timestamp=at, email=email)
 
@@ -262,6 +278,13 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
             if self.account.credited:
                 self.request_refund("expired", at)
 
+    def erase(self, classes: Collection[DataClass], at: datetime) -> None:
+        """Let go of who ordered, or for which vehicle. Refused while the order is under way (case 55)."""
+        if not self.has_ended:
+            raise errors.OrderUnderWay
+        if left := tuple(sorted(set(classes) - self.erased)):
+            self.trigger_event(self.PersonalDataErased, timestamp=at, classes=left)
+
     def _hold_or_release(self, at: datetime) -> None:
         """Ask the customer rather than register a day that has passed (cases 3, 4)."""
         reason = self.details.hold_reason(at)
@@ -302,11 +325,11 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         self.account = self.account.in_currency_of(price)
         # A cheaper product may be paid by what came in part; a dearer one waits for the rest (case 39).
         self.paid_at = (self.paid_at or timestamp) if self.is_paid else None
-        self.rejection = None
+        self._no_longer_rejected()
         self._begin_generation(timestamp)
 
     @event(EmailCorrected)
-    def _email_corrected(self, email: str) -> None:
+    def _email_corrected(self, email: str | None) -> None:
         self.previous_email, self.email = self.email, email
         self.link_generation += 1
 
@@ -328,7 +351,7 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
     def _registration_started(self, timestamp: datetime, rule: str, consent: Consent | None) -> None:
         self.started_at = timestamp
         self.started_rule = rule
-        self.rejection = None
+        self._no_longer_rejected()
         self.consents = (*self.consents, consent) if consent else self.consents
 
     @event(VignetteIssued)
@@ -336,8 +359,8 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
         self.vignette = vignette
 
     @event(RegistrationRejected)
-    def _registration_rejected(self, timestamp: datetime, reason: str) -> None:
-        self.rejection = reason
+    def _registration_rejected(self, timestamp: datetime, reason: str | None) -> None:
+        self.rejected, self.rejection = True, reason
         self.started_at = None
         self._begin_generation(timestamp)
 
@@ -354,47 +377,18 @@ class Order(Aggregate, created_event_name="OrderPlaced"):
     def _order_expired(self) -> None:
         self.expired = True
 
+    @event(PersonalDataErased)
+    def _personal_data_erased(self, classes: tuple[DataClass, ...]) -> None:
+        self.erased |= set(classes)
+        if DataClass.CONTACT in classes:
+            self.email = self.previous_email = None
+        if DataClass.VEHICLE in classes:
+            self.details = self.details.without_plate()
+            self.rejection = None
+
+    def _no_longer_rejected(self) -> None:
+        self.rejected, self.rejection = False, None
+
     def _begin_generation(self, timestamp: datetime) -> None:
         self.generation += 1
         self.generation_began_at = timestamp
-
-    # --------------------------------------------------------------- questions
-
-    @property
-    def outstanding(self) -> Money:
-        """What is still to be paid; nothing once the order has ended."""
-        rest = (self.price.total - self.account.credited).positive()
-        return rest if self.is_open else zero(rest.currency)
-
-    @property
-    def is_paid(self) -> bool:
-        return not self.account.credited < self.price.total
-
-    @property
-    def is_open(self) -> bool:
-        """Neither on its way back to the payer nor expired."""
-        return self.refund is None and not self.expired
-
-    @property
-    def status(self) -> Status:
-        """The first that holds: what ended it, what is under way, what it waits for."""
-        standing = (
-            (Status.ISSUED, self.vignette),
-            (Status.REFUNDED, self.refunded),
-            (Status.REFUND_PENDING, self.refund is not None),
-            (Status.EXPIRED, self.expired),
-            (Status.REGISTERING, self.started_at),
-            (Status.ACTION_NEEDED, self.rejection is not None),
-            (Status.ON_HOLD, self.is_paid and self.hold),
-            (Status.SCHEDULED, self.is_paid),
-            (Status.PARTIALLY_PAID, self.account.credited),
-        )
-        return next((status for status, holds in standing if holds), Status.AWAITING_PAYMENT)
-
-    def deadline(self, terms: Terms) -> Deadline | None:
-        """When registration must start, and by which rule; None unless the order waits for just that."""
-        since = self.generation_began_at
-        if self.status is not Status.SCHEDULED or self.paid_at is None or since is None:
-            return None
-        wished = self.wished or self.started_rule is not None  # after a rejection it is tried at once (49)
-        return self.details.deadline(self.paid_at, terms, wished=wished, not_before=since)

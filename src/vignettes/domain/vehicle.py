@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from vignettes.domain.errors import InvalidValue
+from vignettes.domain.personal import VehicleText
 
 # ISO 3166-1 alpha-2, and XK, which everybody uses for Kosovo.
 _ISO_CODES = (
@@ -63,8 +64,13 @@ class Vehicle:
     """A plate of a country: `plate` as typed, `normal` as compared and registered; `country` in ISO 3166."""
 
     country: str
-    plate: str
-    normal: str
+    plate: VehicleText
+    normal: VehicleText
+
+    @property
+    def erased(self) -> "Vehicle":
+        """What is left of it once its plate was erased."""
+        return Vehicle(self.country, None, None)
 
     @classmethod
     def of(cls, country_text: str, plate_text: str) -> Self:
@@ -93,11 +99,13 @@ def warnings(vehicle: Vehicle) -> tuple[str, ...]:
     `unusual_for:CZ` when the plate fits no usual form of its country; `look_alike:O/0 at 3` for a character
     (counted from 1 in the normal form) whose twin would do as well or better.
     """
+    if vehicle.normal is None:
+        return ()
     unusual = [] if _is_usual(vehicle.country, vehicle.normal) else [f"unusual_for:{vehicle.country}"]
     doubtful = [
         f"look_alike:{character}/{_TWINS[character]} at {place + 1}"
         for place, character in enumerate(vehicle.normal)
-        if character in _TWINS and _is_doubtful(vehicle, place)
+        if character in _TWINS and _is_doubtful(vehicle.country, vehicle.normal, place)
     ]
     return (*unusual, *doubtful)
 
@@ -107,11 +115,10 @@ def _is_usual(country: str, normal: str) -> bool:
     return pattern is None or pattern.fullmatch(normal) is not None
 
 
-def _is_doubtful(vehicle: Vehicle, place: int) -> bool:
+def _is_doubtful(country: str, normal: str, place: int) -> bool:
     """Tell whether the country's usual form leaves it open which of the twins is meant."""
-    normal = vehicle.normal
     twin = normal[:place] + _TWINS[normal[place]] + normal[place + 1 :]
-    return _is_usual(vehicle.country, twin) or not _is_usual(vehicle.country, normal)
+    return _is_usual(country, twin) or not _is_usual(country, normal)
 
 
 def _normal(plate: str) -> str:

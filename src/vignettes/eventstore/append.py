@@ -1,123 +1,195 @@
-"""One command, one transaction: load, decide, append with the answer. Asked again, the answer is the same."""
+"""Many commands, one transaction: look, decide each, append all with their answers. Asked again, the same answer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import psycopg
 import structlog
-from eventsourcing.persistence import IntegrityError, InterfaceError, InternalError, OperationalError
 
 from vignettes.domain import errors
 from vignettes.domain.order import Order
-from vignettes.eventstore.codec import Envelope
-from vignettes.eventstore.orders import Known, Orders
-from vignettes.eventstore.recorder import Answer
+from vignettes.domain.references import number_from_serial
+from vignettes.eventstore.codec import OrderMapper
+from vignettes.eventstore.deciding import Command, Outcome, Reply, Round
+from vignettes.eventstore.journal import Journal, Known, Seen, Wanted
+from vignettes.eventstore.personal import Vault
 
 log = structlog.get_logger(__name__)
 
 #: The connection broke, a limit of time was passed, or the server takes no writes (a standby): all pass by themselves.
-_PASSING = (OperationalError, InterfaceError, InternalError)
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 #: How often a decision is taken again because another process changed the same order in between.
 _ATTEMPTS = 20
+#: How many orders are kept between commands; their versions are compared with the log at each use.
+CACHED_ORDERS = 10_000
+
+_Pending = list[tuple[int, Command]]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A request to decide on one order. `decide` gets the order (None when there is none) and the time."""
+class Numbers:
+    """Order numbers drawn from the log's sequence together with everything else that a group needs to see."""
 
-    command_id: UUID
-    payload_hash: bytes
-    actor: str
-    order_id: UUID | None
-    decide: Callable[[Order | None, datetime], Order]
-    answer: Callable[[Order], dict[str, Any]]
-    correlation_id: UUID | None = None
+    def __init__(self) -> None:
+        self._drawn: list[str] = []
 
-    @property
-    def envelope(self) -> Envelope:
-        """Who asks, kept with each event."""
-        return Envelope(self.actor, self.command_id, self.correlation_id)
+    def add(self, serials: Iterable[int]) -> None:
+        """Take in what was drawn. Unused ones leave a gap, which means nothing."""
+        self._drawn = [number_from_serial(serial) for serial in serials]
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a command got: the first time, and every time it is asked again."""
-
-    command_id: UUID
-    order_id: UUID | None
-    position: int | None
-    body: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def refusal(self) -> dict[str, Any] | None:
-        """The error, when the command was refused."""
-        return self.body.get("error")
+    def next(self) -> str:
+        """Return an order number that nobody has had."""
+        return self._drawn.pop()
 
 
 class Appender:
-    """Executes commands on the log. Safe to use from several threads, and from several processes side by side."""
+    """Executes commands on the log, group by group. For one thread at a time; any number of processes side by side."""
 
-    def __init__(self, orders: Orders) -> None:
-        self._orders = orders
+    def __init__(self, journal: Journal, vault: Vault, numbers: Numbers | None = None) -> None:
+        self._journal = journal
+        self._vault = vault
+        self._codec = OrderMapper(vault)
+        self._numbers = numbers or Numbers()
+        self._orders: OrderedDict[UUID, Order] = OrderedDict()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._journal.close()
 
     def execute(self, command: Command) -> Reply:
-        """Decide and record once. Raises CommandIdReused, Conflict, or Unavailable when the end is not known."""
+        """Decide and record one command. Raises CommandIdReused, Conflict, or Unavailable when the end is not known."""
+        [outcome] = self.execute_all([command])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def execute_all(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Return for each command its reply, or the exception that `execute` would have raised.
+
+        Commands for one order are decided in the order given. What one of them comes to never disturbs another.
+        """
+        outcomes: dict[int, Outcome] = {}
+        pending = list(enumerate(commands))
+        for _ in range(_ATTEMPTS):
+            pending = self._round(pending, outcomes)
+            if not pending:
+                break
+        outcomes |= {place: errors.Conflict() for place, _ in pending}
+        return [outcomes[place] for place in range(len(commands))]
+
+    def _round(self, pending: _Pending, outcomes: dict[int, Outcome]) -> _Pending:
+        """Take every command as far as it goes in one transaction; return those that must be taken again."""
         try:
-            return self._execute(command)
+            seen = self._look([command for _, command in pending])
         except _PASSING as error:
-            return self._resolve(command, error)
+            log.warning("commands.unavailable", commands=len(pending), error=type(error).__name__)
+            outcomes |= {place: _unavailable(error) for place, _ in pending}
+            return []
+        except psycopg.Error as error:
+            outcomes |= self._alone(pending, error)
+            return []
+        round_ = Round(seen, self._orders, self._vault, self._codec)
+        for place, command in pending:
+            if known := seen.known.get(command.command_id):
+                outcomes[place] = self._again(command, known)
+            else:
+                round_.decide(place, command)
+        outcomes |= round_.failed
+        return self._append(round_, outcomes)
 
-    def _execute(self, command: Command) -> Reply:
-        for attempt in range(_ATTEMPTS):
-            now, known = self._orders.now_and_known(command.command_id)
-            if known:
-                return _again(command, known)
-            try:
-                return self._decide_and_append(command, now)
-            except IntegrityError:
-                # Another process appended to this order, or answered this very command: look again.
-                log.info("command.conflict", attempt=attempt + 1, command=str(command.command_id))
-        raise errors.Conflict
+    def _look(self, commands: Sequence[Command]) -> Seen:
+        order_ids = {command.order_id for command in commands if command.order_id}
+        versions = {each: order.version if (order := self._orders.get(each)) else 0 for each in order_ids}
+        seen = self._journal.look(
+            Wanted(
+                command_ids=[command.command_id for command in commands],
+                versions=versions,
+                without_keys=self._vault.missing(order_ids),
+                payment_ids=[command.payment_id for command in commands if command.payment_id],
+                serials=sum(command.order_id is None for command in commands),
+                erasing=[command.order_id for command in commands if command.erases and command.order_id],
+            )
+        )
+        self._vault.take(seen.keys)
+        self._numbers.add(seen.serials)
+        return seen
 
-    def _decide_and_append(self, command: Command, now: datetime) -> Reply:
-        order = self._orders.find(command.order_id) if command.order_id else None
-        at = max(now, order.modified_on) if order else now
+    def _append(self, round_: Round, outcomes: dict[int, Outcome]) -> _Pending:
+        decided = round_.decided
+        if not decided:
+            return round_.postponed
         try:
-            order = command.decide(order, at)
-        except errors.DomainError as refusal:
-            return self._append(command, None, _refusal(refusal), at)
-        return self._append(command, order, command.answer(order), at)
+            written = self._journal.append([each.entry for each in decided])
+        except psycopg.Error as error:
+            self._forget(each.entry.order_id for each in decided)
+            return self._after(error, round_, outcomes)
+        stale: _Pending = []
+        for each, result in zip(decided, written, strict=True):
+            if result.stale:
+                self._forget([each.entry.order_id])
+                stale.append((each.place, each.command))
+                log.info("command.conflict", command=str(each.command.command_id))
+            else:
+                outcomes[each.place] = each.reply(result.position)
+                if each.entry.destroyed:
+                    self._vault.forget(each.entry.destroyed[0].order_id)
+        self._trim()
+        return sorted(stale + round_.postponed, key=lambda pending: pending[0])
 
-    def _append(self, command: Command, order: Order | None, body: dict[str, Any], at: datetime) -> Reply:
-        events = order.collect_events() if order else []
-        stored = [self._orders.codec.to_stored_event(event, command.envelope) for event in events]
-        order_id = order.id if order else command.order_id
-        standing = self._orders.position_of(order_id) if order_id and not stored else None
-        answer = Answer(command.command_id, command.payload_hash, order_id, standing, body, at)
-        positions = self._orders.journal.insert_events(stored, answer=answer)
-        return Reply(command.command_id, order_id, positions[-1] if positions else standing, body)
+    def _after(self, error: psycopg.Error, round_: Round, outcomes: dict[int, Outcome]) -> _Pending:
+        """Tell what became of a group whose transaction failed, or seems to have."""
+        undone = [(each.place, each.command) for each in round_.decided]
+        if isinstance(error, _PASSING):
+            outcomes |= self._resolved(undone, error)
+        elif isinstance(error, psycopg.IntegrityError):
+            return sorted(undone + round_.postponed, key=lambda pending: pending[0])
+        else:
+            outcomes |= self._alone(undone, error)
+        return round_.postponed
 
-    def _resolve(self, command: Command, error: Exception) -> Reply:
-        """After a lost connection the command may be on record: only its id can tell, never a guess."""
-        log.warning("command.unresolved", command=str(command.command_id), error=type(error).__name__)
+    def _alone(self, undone: _Pending, error: psycopg.Error) -> dict[int, Outcome]:
+        """Take each alone: something in one of them can't be stored, which is only that one's misfortune."""
+        if len(undone) == 1:
+            return {undone[0][0]: error}
+        return {place: self.execute_all([command])[0] for place, command in undone}
+
+    def _resolved(self, undone: _Pending, error: psycopg.Error) -> dict[int, Outcome]:
+        """After a lost connection the commands may be on record: only their ids can tell, never a guess."""
+        log.warning("commands.unresolved", commands=len(undone), error=type(error).__name__)
+        self._journal.close()
         try:
-            _, known = self._orders.now_and_known(command.command_id)
+            known = self._journal.look(Wanted([command.command_id for _, command in undone], {})).known
         except _PASSING:
-            known = None
-        if known:
-            return _again(command, known)
-        raise errors.Unavailable from error
+            known = {}
+        return {
+            place: self._again(command, known[command.command_id])
+            if command.command_id in known
+            else _unavailable(error)
+            for place, command in undone
+        }
+
+    def _again(self, command: Command, known: Known) -> Outcome:
+        if known.payload_hash != command.payload_hash:
+            return errors.CommandIdReused(field="command_id")
+        if known.order_id and (missing := self._vault.missing([known.order_id])):
+            try:
+                self._vault.take(self._journal.look(Wanted([], {}, without_keys=missing)).keys)
+            except _PASSING as error:
+                return _unavailable(error)
+        return Reply.known(command.command_id, known, self._vault)
+
+    def _forget(self, order_ids: Iterable[UUID | None]) -> None:
+        for each in order_ids:
+            if each:
+                self._orders.pop(each, None)
+
+    def _trim(self) -> None:
+        while len(self._orders) > CACHED_ORDERS:
+            self._orders.popitem(last=False)
 
 
-def _again(command: Command, known: Known) -> Reply:
-    if known.payload_hash != command.payload_hash:
-        raise errors.CommandIdReused(field="command_id")
-    return Reply(command.command_id, known.order_id, known.position, known.reply)
-
-
-def _refusal(refusal: errors.DomainError) -> dict[str, Any]:
-    error = {"code": refusal.code, "message": str(refusal)}
-    return {"error": {**error, "field": refusal.field} if refusal.field else error}
+def _unavailable(cause: Exception) -> errors.Unavailable:
+    unavailable = errors.Unavailable()
+    unavailable.__cause__ = cause
+    return unavailable

@@ -1,6 +1,8 @@
 """Events to bytes and back: what happened, wrapped in who asked for it, when, and by which command."""
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast, get_type_hints
@@ -13,6 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from vignettes.domain.order import Order
+from vignettes.domain.personal import DataClass, Personal
+from vignettes.eventstore.personal import Vault
+from vignettes.eventstore.upcasting import UPCASTERS, upcast
 
 ENVELOPE_VERSION = 1
 _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "originator_topic"})
@@ -37,7 +42,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event as it stands in the log."""
+    """An event as it stands in the log, its personal data opened, or None where that was erased."""
 
     position: int
     order_id: UUID
@@ -69,8 +74,7 @@ def event_classes() -> dict[str, type[AggregateEvent]]:
 
 @cache
 def _adapter(event_class: type[AggregateEvent]) -> TypeAdapter[Any]:
-    hints = get_type_hints(event_class)
-    own = {field.name: hints[field.name] for field in fields(event_class) if field.name not in _INHERITED}
+    own = _own_fields(event_class)
     # mypy can't follow a TypedDict made at run time; pydantic can, and validates every field of it.
     data = TypedDict(f"{event_class.__name__}Data", own)  # type: ignore[misc]
     form = TypedDict(  # type: ignore[misc]  # noqa: UP013  # its fields are known at run time only
@@ -78,6 +82,45 @@ def _adapter(event_class: type[AggregateEvent]) -> TypeAdapter[Any]:
         {"v": int, "at": datetime, "by": str, "cmd": UUID | None, "cor": UUID | None, "data": data},
     )
     return TypeAdapter(form)
+
+
+def _own_fields(event_class: type[AggregateEvent]) -> dict[str, Any]:
+    hints = get_type_hints(event_class, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(event_class) if field.name not in _INHERITED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """A personal text within an event: `details`, `vehicle`, `plate`."""
+
+    path: tuple[str, ...]
+    data_class: DataClass
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+
+@cache
+def _marked(event_class: type[AggregateEvent]) -> tuple[_Marked, ...]:
+    """Return every text of an event that the domain marks as personal."""
+    return tuple(_marks(_own_fields(event_class), ()))
+
+
+def _marks(hints: dict[str, Any], within: tuple[str, ...]) -> Iterator[_Marked]:
+    for name, hint in hints.items():
+        path = (*within, name)
+        if is_dataclass(hint):
+            yield from _marks(get_type_hints(hint, include_extras=True), path)
+        for mark in getattr(hint, "__metadata__", ()):
+            if isinstance(mark, Personal):
+                yield _Marked(path, mark.data_class)
+
+
+def _changed(value: Any, path: tuple[str, ...], change: Callable[[str | None], str | None]) -> Any:
+    if not path:
+        return change(value)
+    return replace(value, **{path[0]: _changed(getattr(value, path[0]), path[1:], change)})
 
 
 def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
@@ -89,6 +132,17 @@ def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
         "cor": envelope.correlation_id,
         "data": {key: value for key, value in vars(event).items() if key not in _INHERITED},
     }
+
+
+def _upcast(stored: StoredEvent) -> StoredEvent:
+    try:
+        wrapped = json.loads(stored.state)
+        topic, wrapped["data"] = upcast(stored.topic, wrapped["data"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableEvent(
+            f"{UnreadableEvent.__doc__} {_named(stored)}: {type(error).__name__}."
+        ) from None
+    return StoredEvent(stored.originator_id, stored.originator_version, topic, json.dumps(wrapped).encode())
 
 
 def _unwrap(event_class: type[AggregateEvent], stored: StoredEvent) -> dict[str, Any]:
@@ -106,9 +160,13 @@ def _named(stored: StoredEvent) -> str:
 
 
 class OrderMapper(Mapper[UUID]):
-    """The library's mapper with our bytes: JSON that names its form, and no class name anywhere."""
+    """The library's mapper with our bytes: JSON that names its form, personal data sealed, no class name anywhere.
 
-    def __init__(self) -> None:
+    The vault must hold the keys of the orders whose events come and go here.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
         # The library wants a transcoder; ours is the typed adapter above, so this one only keeps its interface whole.
         transcoder = JSONTranscoder()
         transcoder.register(DatetimeAsISO())
@@ -118,6 +176,9 @@ class OrderMapper(Mapper[UUID]):
         """Return the bytes of `domain_event`; without an envelope its actor is `system`."""
         wrapped = _wrap(domain_event, envelope or Envelope("system"))
         event_class: type[AggregateEvent] = type(domain_event)
+        if issubclass(event_class, Aggregate.Created):
+            self.vault.create(domain_event.originator_id)
+        self._through(self.vault.seal, domain_event.originator_id, event_class, wrapped["data"])
         adapter = _adapter(event_class)
         return StoredEvent(
             originator_id=domain_event.originator_id,
@@ -131,10 +192,13 @@ class OrderMapper(Mapper[UUID]):
 
     def to_recorded(self, stored: StoredEvent, position: int) -> Recorded:
         """Return the event with its envelope. Raises UnknownEvent or UnreadableEvent; the log is never passed over."""
+        if stored.topic in UPCASTERS:
+            stored = _upcast(stored)
         event_class = event_classes().get(stored.topic)
         if event_class is None:
             raise UnknownEvent(f"{UnknownEvent.__doc__} {_named(stored)}.")
         wrapped = _unwrap(event_class, stored)
+        self._through(self.vault.open, cast("UUID", stored.originator_id), event_class, wrapped["data"])
         envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
         event = object.__new__(event_class)
         state = {
@@ -156,3 +220,19 @@ class OrderMapper(Mapper[UUID]):
             envelope,
             event,
         )
+
+    def _through(
+        self,
+        door: Callable[[UUID, DataClass, str, str | None], str | None],
+        order_id: UUID,
+        event_class: type[AggregateEvent],
+        data: dict[str, Any],
+    ) -> None:
+        """Seal, or open, every personal text of an event, in place."""
+        for mark in _marked(event_class):
+            head, *rest = mark.path
+
+            def change(text: str | None, mark: _Marked = mark) -> str | None:
+                return door(order_id, mark.data_class, mark.name, text)
+
+            data[head] = _changed(data[head], tuple(rest), change)

@@ -9,11 +9,12 @@ Role = Literal[
 ]
 
 
-def conninfo(url: str, role: Role, *, name: str = "vignettes") -> str:
+def conninfo(url: str, role: Role, *, name: str = "vignettes", options: str = "") -> str:
     """Return `url` as a connection that acts as `role`, with time limits on everything that could wait for ever."""
     known = {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
     options = " ".join(
         [
+            options,
             str(known.get("options", "")),
             f"-c role={role}",
             "-c timezone=UTC",

@@ -96,18 +96,18 @@ def _give_to_owner(connection: psycopg.Connection) -> None:
 
 _OWNED_BY_OTHERS = """
 SELECT format('ALTER SCHEMA %%I OWNER TO %%I', nspname, %(owner)s::text)
-FROM pg_namespace WHERE nspname IN ('log', 'clock', 'view', 'effect', 'read')
+FROM pg_namespace WHERE nspname IN ('log', 'clock', 'view', 'effect', 'read', 'personal')
   AND pg_get_userbyid(nspowner) <> %(owner)s
 UNION ALL
 SELECT format('ALTER %%s %%I.%%I OWNER TO %%I',
               CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
               n.nspname, c.relname, %(owner)s::text)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('log', 'clock', 'view', 'effect', 'read') AND c.relkind IN ('r', 'v', 'S')
+WHERE n.nspname IN ('log', 'clock', 'view', 'effect', 'read', 'personal') AND c.relkind IN ('r', 'v', 'S')
   AND pg_get_userbyid(c.relowner) <> %(owner)s
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')
 UNION ALL
 SELECT format('ALTER FUNCTION %%s OWNER TO %%I', p.oid::regprocedure, %(owner)s::text)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname IN ('log', 'clock') AND pg_get_userbyid(p.proowner) <> %(owner)s
+WHERE n.nspname IN ('log', 'clock', 'personal') AND pg_get_userbyid(p.proowner) <> %(owner)s
 """

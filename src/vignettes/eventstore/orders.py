@@ -1,9 +1,7 @@
 """Orders: the eventsourcing application over the log."""
 
 import os
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.application import AggregateNotFoundError, Application
@@ -11,8 +9,8 @@ from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment, strtobool
 
 from vignettes.domain.order import Order
-from vignettes.domain.references import number_from_serial
 from vignettes.eventstore.codec import OrderMapper, Recorded
+from vignettes.eventstore.personal import Vault
 from vignettes.eventstore.recorder import LogDatastore, LogFactory, LogRecorder
 
 _ORDERS = uuid5(NAMESPACE_URL, "https://vignettes.example/orders")
@@ -20,16 +18,6 @@ _ORDERS = uuid5(NAMESPACE_URL, "https://vignettes.example/orders")
 
 class UnsafeConfiguration(Exception):
     """Unset POSTGRES_ENABLE_DB_FUNCTIONS: with it the event library appends without its lock: readers skip events."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The answer that a command got before."""
-
-    payload_hash: bytes
-    order_id: UUID | None
-    position: int | None
-    reply: dict[str, Any]
 
 
 def order_id_of(number: str) -> UUID:
@@ -42,18 +30,19 @@ class Orders(Application[UUID]):
 
     name = "orders"
 
-    def __init__(self, database_url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, database_url: str, vault: Vault, *, pool_size: int = 8) -> None:
         if strtobool(os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS") or "no"):
             raise UnsafeConfiguration(UnsafeConfiguration.__doc__)
+        self.vault = vault
         self._datastore = LogDatastore(database_url, pool_size=pool_size)
         super().__init__({"PERSISTENCE_MODULE": "eventsourcing.postgres"})
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory:
         # Its type says which tracking recorder it makes; the application asks for any.
-        return cast("InfrastructureFactory", LogFactory(env, self._datastore))
+        return cast("InfrastructureFactory", LogFactory(env, self._datastore, self.vault))
 
     def construct_mapper(self) -> OrderMapper:
-        return OrderMapper()
+        return OrderMapper(self.vault)
 
     @property
     def journal(self) -> LogRecorder:
@@ -74,30 +63,10 @@ class Orders(Application[UUID]):
         except AggregateNotFoundError:
             return None
 
-    def next_number(self) -> str:
-        """Return an order number that nobody has had. Unused ones leave a gap, which means nothing."""
-        with self.journal.reading() as cursor:
-            row = cursor.execute("SELECT nextval('log.order_serial') AS serial").fetchone()
-        assert row is not None  # noqa: S101  # a SELECT without FROM has one row; for the type only
-        return number_from_serial(row["serial"])
-
-    def now_and_known(self, command_id: UUID) -> tuple[datetime, Known | None]:
-        """Return the service's time, and the answer this command got before, in one round trip."""
-        with self.journal.reading() as cursor:
-            row = cursor.execute(
-                "SELECT clock.now() AS now, c.* FROM (VALUES (1)) AS one (x)"
-                " LEFT JOIN log.commands c ON c.command_id = %s",
-                (command_id,),
-                prepare=True,
-            ).fetchone()
-        assert row is not None  # noqa: S101  # the left side has one row; for the type only
-        if row["command_id"] is None:
-            return row["now"], None
-        return row["now"], Known(bytes(row["payload_hash"]), row["order_id"], row["position"], row["reply"])
-
     def history(self, order_id: UUID) -> list[Recorded]:
         """Return every event of one order with its envelope and position, in order."""
         with self.journal.reading() as cursor:
+            self.journal.load_keys(cursor, [order_id])
             rows = cursor.execute(
                 "SELECT * FROM log.events WHERE originator_id = %s ORDER BY originator_version", (order_id,)
             ).fetchall()

@@ -1,9 +1,7 @@
 """The library's PostgreSQL recorder, made fit for a log that several writers share and nobody may change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +17,9 @@ from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
-from psycopg.types.json import Jsonb
 
 from vignettes.eventstore.connections import conninfo
+from vignettes.eventstore.personal import SELECT_KEYS, Vault
 
 #: Every append of every process takes this one transaction-level lock, so that positions become visible in order.
 APPEND_LOCK = 0x7669676E  # "vign"
@@ -29,19 +27,17 @@ APPEND_LOCK = 0x7669676E  # "vign"
 CHANNEL = "log"
 
 _APPEND = SQL("""
-WITH appended AS (
+WITH kept AS (
+    INSERT INTO personal.keys (order_id, master, contact, vehicle, contact_view, vehicle_view)
+    SELECT * FROM unnest(%(key_ids)s::uuid[], %(masters)s::text[], %(contacts)s::bytea[], %(vehicles)s::bytea[],
+                         %(contact_views)s::bytea[], %(vehicle_views)s::bytea[])
+), appended AS (
     INSERT INTO log.events (originator_id, originator_version, topic, state)
     SELECT id, version, topic, state
     FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[], %(topics)s::text[], %(states)s::bytea[])
          WITH ORDINALITY AS e (id, version, topic, state, place)
     ORDER BY place
     RETURNING notification_id
-), answered AS (
-    INSERT INTO log.commands (command_id, payload_hash, order_id, position, reply, recorded_at)
-    SELECT %(command_id)s::uuid, %(payload_hash)s::bytea, %(order_id)s::uuid,
-           coalesce((SELECT max(notification_id) FROM appended), %(position)s::bigint), %(reply)s::jsonb,
-           %(recorded_at)s::timestamptz
-    WHERE %(command_id)s::uuid IS NOT NULL
 )
 SELECT notification_id FROM appended ORDER BY notification_id
 """)
@@ -52,18 +48,6 @@ WHERE originator_id = %s AND originator_version > %s
   AND originator_version <= coalesce(%s, 9223372036854775807)
 ORDER BY originator_version {order} LIMIT %s
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The row of log.commands that goes into the transaction of the command's events."""
-
-    command_id: UUID
-    payload_hash: bytes
-    order_id: UUID | None
-    position: int | None
-    reply: dict[str, Any]
-    recorded_at: datetime
 
 
 class LogDatastore(PostgresDatastore):
@@ -92,8 +76,9 @@ class LogDatastore(PostgresDatastore):
 class LogRecorder(PostgresApplicationRecorder):
     """Appends events and the command's answer in one transaction; reads as the library does."""
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, vault: Vault) -> None:
         super().__init__(datastore, events_table_name="events")
+        self._vault = vault
         # LOCK TABLE would need more than INSERT; an advisory lock needs nothing and is the same for every writer.
         self.lock_table_statements = [SQL("SELECT pg_advisory_xact_lock({})").format(APPEND_LOCK)]
         self.channel_name = CHANNEL
@@ -101,11 +86,12 @@ class LogRecorder(PostgresApplicationRecorder):
     def create_table(self) -> None:
         """Leave the tables to the migrations: a writer may not create any."""
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], *, answer: Answer | None = None, **_: Any
-    ) -> Sequence[int] | None:
-        """Append, and keep the answer with it. Not retried here: a lost reply must be resolved, not repeated."""
-        if not stored_events and answer is None:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        """Append as the library would: for orders saved one by one. Commands go through the Journal.
+
+        Not retried here: a lost reply must be resolved, not repeated.
+        """
+        if not stored_events:
             return []
         # Each statement is sent without waiting for the one before it: one round trip, the lock held to the commit.
         with (
@@ -114,11 +100,26 @@ class LogRecorder(PostgresApplicationRecorder):
             connection.transaction(),
             connection.cursor() as cursor,
         ):
-            if stored_events:
-                self._lock_table(cursor)
-                self._notify_channel(cursor)
-            cursor.execute(_APPEND, _parameters(stored_events, answer), prepare=True)
+            self._lock_table(cursor)
+            self._notify_channel(cursor)
+            cursor.execute(_APPEND, self._parameters(stored_events), prepare=True)
             return [row["notification_id"] for row in cursor.fetchall()]
+
+    def _parameters(self, stored_events: Sequence[StoredEvent]) -> dict[str, Any]:
+        first = (UUID(str(each.originator_id)) for each in stored_events if each.originator_version == 1)
+        keys = self._vault.new_keys(first)
+        return {
+            "ids": [event.originator_id for event in stored_events],
+            "versions": [event.originator_version for event in stored_events],
+            "topics": [event.topic for event in stored_events],
+            "states": [event.state for event in stored_events],
+            "key_ids": [each.order_id for each in keys],
+            "masters": [each.master for each in keys],
+            "contacts": [each.contact for each in keys],
+            "vehicles": [each.vehicle for each in keys],
+            "contact_views": [each.contact_view for each in keys],
+            "vehicle_views": [each.vehicle_view for each in keys],
+        }
 
     def select_events(
         self,
@@ -132,6 +133,7 @@ class LogRecorder(PostgresApplicationRecorder):
         """Read one order's events. Not retried in silence: whoever waits for an answer is told soon."""
         order = SQL("DESC") if desc else SQL("ASC")
         with self.reading() as cursor:
+            self.load_keys(cursor, [UUID(str(originator_id))])
             rows = cursor.execute(
                 _SELECT.format(order=order), (originator_id, gt or 0, lte, limit), prepare=True
             ).fetchall()
@@ -140,6 +142,11 @@ class LogRecorder(PostgresApplicationRecorder):
             for row in rows
         ]
 
+    def load_keys(self, cursor: Cursor[DictRow], order_ids: Iterable[UUID]) -> None:
+        """Put the keys of these orders at hand, those that are not."""
+        if missing := self._vault.missing(order_ids):
+            self._vault.take(cursor.execute(SELECT_KEYS, (missing,), prepare=True).fetchall())
+
     @contextmanager
     def reading(self) -> Iterator[Cursor[DictRow]]:
         """Give a cursor for a query beside the library's own."""
@@ -147,28 +154,14 @@ class LogRecorder(PostgresApplicationRecorder):
             yield cursor
 
 
-def _parameters(stored_events: Sequence[StoredEvent], answer: Answer | None) -> dict[str, Any]:
-    return {
-        "ids": [event.originator_id for event in stored_events],
-        "versions": [event.originator_version for event in stored_events],
-        "topics": [event.topic for event in stored_events],
-        "states": [event.state for event in stored_events],
-        "command_id": answer and answer.command_id,
-        "payload_hash": answer and answer.payload_hash,
-        "order_id": answer and answer.order_id,
-        "position": answer and answer.position,
-        "reply": answer and Jsonb(answer.reply),
-        "recorded_at": answer and answer.recorded_at,
-    }
-
-
 class LogFactory(PostgresFactory):
     """The library's factory, with our datastore and our recorder."""
 
-    def __init__(self, env: Environment, datastore: LogDatastore) -> None:
+    def __init__(self, env: Environment, datastore: LogDatastore, vault: Vault) -> None:
         # Not the PostgreSQL factory's own: it would build a second datastore from variables of its own.
         InfrastructureFactory.__init__(self, env)
         self.datastore = datastore
+        self._vault = vault
 
     def application_recorder(self) -> LogRecorder:
-        return LogRecorder(self.datastore)
+        return LogRecorder(self.datastore, self._vault)

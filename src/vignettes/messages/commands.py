@@ -1,6 +1,6 @@
 """Commands to the ordering service, by request/reply. The first six are open to every internal service."""
 
-from typing import Annotated, ClassVar, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -160,8 +160,25 @@ class ConfirmRefund(Command):
     amount: Amount
 
 
+class EraseOrder(Command):
+    """Destroy the keys of an ended order's personal data: it is gone wherever it was (privacy officer).
+
+    `contact` is what tells the person, `vehicle` what tells the vehicle.
+    """
+
+    subject = "orders.v1.erase"
+
+    order_id: UUID
+    classes: Annotated[tuple[Literal["contact", "vehicle"], ...], Field(min_length=1)] = (
+        "contact",
+        "vehicle",
+    )
+
+
 OpenCommand = Place | ReceivePayment | CorrectDetails | CorrectEmail | StartRegistration | RequestRefund
-InternalCommand = StartDueRegistration | RecordIssue | RecordRejection | ExpireOrder | ConfirmRefund
+InternalCommand = (
+    StartDueRegistration | RecordIssue | RecordRejection | ExpireOrder | ConfirmRefund | EraseOrder
+)
 AnyCommand = OpenCommand | InternalCommand
 
 COMMANDS: tuple[type[AnyCommand], ...] = get_args(AnyCommand)

@@ -11,8 +11,8 @@ STREAM = "ORDERS"
 SUBJECTS = "orders.events.v1.>"
 
 
-def subject(event_type: str, order_id: UUID) -> str:
-    """Return where events of this type and order are published."""
+def subject(event_type: str, order_id: UUID | Literal[">"]) -> str:
+    """Return where events of this type and order are published; `>` stands for every order."""
     return f"orders.events.v1.{event_type}.{order_id}"
 
 
@@ -125,6 +125,12 @@ class OrderExpired(OrderEvent):
     """Nobody paid in time."""
 
 
+class PersonalDataErased(OrderEvent):
+    """Whoever keeps data of these classes for this order lets go of them now; the keys to ours are destroyed."""
+
+    classes: list[Literal["contact", "vehicle"]]
+
+
 EVENTS: dict[str, type[OrderEvent]] = {
     "order-placed": OrderPlaced,
     "payment-received": PaymentReceived,
@@ -142,6 +148,7 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "refund-requested": RefundRequested,
     "order-refunded": OrderRefunded,
     "order-expired": OrderExpired,
+    "personal-data-erased": PersonalDataErased,
 }
 
 TRIGGER_STREAM = "REGISTRATIONS"

@@ -1,11 +1,11 @@
 """Queries, by request/reply."""
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from vignettes.messages.forms import Instant, Line, Message, one_of, wrong
+from vignettes.messages.forms import Email, Instant, Line, Message, one_of, wrong
 
 
 class Query(Message):
@@ -55,4 +55,22 @@ class AskEmails(Query):
     order_id: UUID
 
 
-QUERIES: tuple[type[Query], ...] = (AskStatus, AskHistory, AskEmails)
+class FindOrders(Query):
+    """Orders that somebody knows enough of: a plate with its country, an address, or both, as they are now."""
+
+    subject = "orders.v1.find"
+
+    plate: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    country: Annotated[str, Field(min_length=1, max_length=3)] | None = None
+    email: Email | None = None
+
+    @model_validator(mode="after")
+    def _knows_something(self) -> Self:
+        if self.plate is None and self.email is None:
+            raise wrong("plate", "needs a plate with its country, an email, or both")
+        if (self.plate is None) != (self.country is None):
+            raise wrong("plate" if self.plate is None else "country", "plate and country go together")
+        return self
+
+
+QUERIES: tuple[type[Query], ...] = (AskStatus, AskHistory, AskEmails, FindOrders)

@@ -101,6 +101,12 @@ class RefundGranted(Done):
     refund: Amount
 
 
+class Erased(Done):
+    """What of the order's personal data is gone, by now or before."""
+
+    erased: list[str]
+
+
 class Standing(Answer):
     """The row of read.order_status, and how much of the log it knows."""
 
@@ -132,13 +138,13 @@ class History(Answer):
 
 
 class Mail(Answer):
-    """One mail that the log called for, and whether it left."""
+    """One mail that the log called for, and whether it left. One whose address was erased before never will."""
 
     kind: str
     to: str | None
     language: str
     subject: str
-    state: Literal["waiting", "retrying", "sent"]
+    state: Literal["waiting", "retrying", "sent", "erased"]
     message_id: str
     called_at: datetime
     sent_at: datetime | None
@@ -152,6 +158,22 @@ class Mails(Answer):
     emails: list[Mail]
 
 
+class FoundOrder(Answer):
+    """An order that fits what was asked for, and nothing that was not known before."""
+
+    order_id: UUID
+    order_number: str
+    status: str
+    placed_at: AwareDatetime
+
+
+class FoundOrders(Answer):
+    """The orders that fit, the newest first, at most 20."""
+
+    ok: Literal[True] = True
+    orders: list[FoundOrder]
+
+
 #: What each request is answered with when it is not refused; `Done` for the rest of the commands.
 REPLY_OF: dict[type[Message], type[Answer]] = {
     **dict.fromkeys(commands.COMMANDS, Done),
@@ -160,7 +182,9 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     commands.CorrectDetails: DetailsNowCorrect,
     commands.CorrectEmail: EmailNowCorrect,
     commands.RequestRefund: RefundGranted,
+    commands.EraseOrder: Erased,
     queries.AskStatus: Standing,
     queries.AskHistory: History,
     queries.AskEmails: Mails,
+    queries.FindOrders: FoundOrders,
 }

@@ -1,20 +1,31 @@
 """The mails that the log calls for: which, to whom, and what they say. Whether they left is remembered elsewhere."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 
 from vignettes.domain import schedule
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
+from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Row, upsert
 
 _CALL = """
 INSERT INTO view.emails SELECT * FROM jsonb_populate_recordset(NULL::view.emails, %s)
 ON CONFLICT (order_id, version, kind) DO NOTHING
+"""
+# A mail that is under way holds its row: what the mailer keeps of it is there before its subject is let go.
+_FORGET_CONTACT = "UPDATE view.emails SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"
+_FORGET_VEHICLE = "UPDATE view.emails SET vehicle = NULL WHERE order_id = ANY(%s)"
+_FORGET_SUBJECT = """
+UPDATE effect.mails m SET subject = NULL FROM view.emails e
+WHERE e.message_id = m.message_id AND e.order_id = ANY(%s)
 """
 
 #: Events that always call for one mail to the customer.
@@ -50,10 +61,12 @@ class EmailsView:
 
     name = "emails"
 
-    def __init__(self, terms: Terms, mail_domain: str) -> None:
+    def __init__(self, terms: Terms, mail_domain: str, vault: Vault) -> None:
         self._terms = terms
         self._domain = mail_domain
+        self._vault = vault
         self._called: list[Row] = []
+        self._erased: dict[DataClass, list[UUID]] = {each: [] for each in DataClass}
 
     def before(self, order: Order | None) -> bool:
         """Note whether the order was paid already."""
@@ -62,32 +75,48 @@ class EmailsView:
     def see(self, event: Recorded, order: Order, noted: bool) -> None:
         for kind, recipient in _calls(event, order, was_paid=noted):
             self._called.append(self._row(kind, recipient, event, order))
+        if isinstance(event.event, Order.PersonalDataErased):
+            for erased in event.event.classes:
+                self._erased[erased].append(order.id)
 
-    def _row(self, kind: str, recipient: str, event: Recorded, order: Order) -> Row:
+    def _row(self, kind: str, recipient: str | None, event: Recorded, order: Order) -> Row:
         return {
             "order_id": order.id,
             "version": event.version,
             "kind": kind,
             "message_id": f"<{order.id}.{event.version}.{kind}@{self._domain}>",
-            "recipient": recipient,
+            "recipient": self._sealed(order, DataClass.CONTACT, recipient),
             "language": order.language,
             "facts": facts(event, order, self._terms),
+            "contact": self._sealed(order, DataClass.CONTACT, _json(contact_facts(event, order))),
+            "vehicle": self._sealed(order, DataClass.VEHICLE, _json(vehicle_facts(event, order))),
             "called_at": event.recorded_at,
             "position": event.position,
         }
 
+    def _sealed(self, order: Order, data_class: DataClass, text: str | None) -> str | None:
+        # The keys may still be at hand when they are destroyed already.
+        return None if data_class in order.erased else self._vault.shown(order.id, data_class, text)
+
     async def write(self, connection: AsyncConnection) -> None:
         await upsert(connection, _CALL, self._called)
+        if contacts := self._erased[DataClass.CONTACT]:
+            await connection.execute(_FORGET_CONTACT, (contacts,))
+        if vehicles := self._erased[DataClass.VEHICLE]:
+            await connection.execute(_FORGET_VEHICLE, (vehicles,))
+            await connection.execute(_FORGET_SUBJECT, (vehicles,))
         self.forget()
 
     def forget(self) -> None:
         self._called.clear()
+        for orders in self._erased.values():
+            orders.clear()
 
 
-def _calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str]]:
+def _calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
     """Return kind and recipient of each mail that this event calls for."""
     if event.type == "EmailCorrected":
-        yield "address_changed", order.previous_email or order.email
+        yield "address_changed", order.previous_email
         yield _CURRENT[order.status], order.email
     elif kind := _KIND_OF.get(event.type):
         yield kind, order.email
@@ -98,21 +127,19 @@ def _calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[s
 
 
 def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
-    """Return what a mail about this event may say: the order as it was then, and nothing secret."""
+    """Return what a mail about this event may say: the order as it was then, less what is secret or personal."""
     details = order.details
     validity = schedule.validity(details.bought, details.start, order.started_at)
     # An order that will be held at this very moment has no time until which it can be corrected.
     deadline = None if details.hold_reason(event.recorded_at) else order.deadline(terms)
     vignette = order.vignette
+    of, reason = _reason(event, order)
     return {
         "order_number": order.number,
         "ordered_at": order.created_on,
-        "email": order.email,
-        "old_email": order.previous_email,
         "product": details.product,
         "country": details.bought.country,
         "vehicle_country": details.vehicle.country,
-        "plate": details.vehicle.plate,
         "valid_from": details.start.text(),
         "starts_at": vignette.valid_from if vignette else validity.starts_at,
         "ends_at": vignette.valid_until if vignette else validity.ends_at,
@@ -126,7 +153,7 @@ def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
         "due_at": deadline.due_at if deadline else None,
         "same_day": bool(deadline and deadline.rule == schedule.Rule.GRACE),
         "vignette_number": vignette.number if vignette else None,
-        "reason": _reason(event, order),
+        "reason": None if of else reason,
         "link_generation": order.link_generation,
     }
 
@@ -135,6 +162,32 @@ def _refund(event: Recorded, order: Order) -> Money | None:
     return getattr(event.event, "amount", None) if event.type == "SurplusSetAside" else order.refund
 
 
-def _reason(event: Recorded, order: Order) -> str | None:
-    reason: str | None = getattr(event.event, "reason", None)
-    return reason or order.hold or order.rejection
+def contact_facts(event: Recorded, order: Order) -> dict[str, Any]:
+    """Return what a mail says of the person."""
+    said = {"email": order.email, "old_email": order.previous_email}
+    return said | _reason_of(event, order, DataClass.CONTACT)
+
+
+def vehicle_facts(event: Recorded, order: Order) -> dict[str, Any]:
+    """Return what a mail says of the vehicle."""
+    return {"plate": order.details.vehicle.plate} | _reason_of(event, order, DataClass.VEHICLE)
+
+
+def _reason_of(event: Recorded, order: Order, data_class: DataClass) -> dict[str, Any]:
+    of, reason = _reason(event, order)
+    return {"reason": reason} if of is data_class else {}
+
+
+def _reason(event: Recorded, order: Order) -> tuple[DataClass | None, str | None]:
+    """Return the reason to be told, and whose data it is: codes are nobody's, words may name who or what."""
+    said: str | None = getattr(event.event, "reason", None)
+    if event.type == "RefundRequested":
+        return DataClass.CONTACT, said
+    if event.type == "RegistrationRejected":
+        return DataClass.VEHICLE, said
+    code = said or order.hold
+    return (None, code) if code or not order.rejected else (DataClass.VEHICLE, order.rejection)
+
+
+def _json(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False)

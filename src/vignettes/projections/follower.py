@@ -11,10 +11,11 @@ import psycopg
 import structlog
 from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, dict_row
 
 from vignettes.domain.order import Order
 from vignettes.eventstore.codec import OrderMapper, Recorded
+from vignettes.eventstore.personal import SELECT_KEYS, Vault
 from vignettes.eventstore.recorder import CHANNEL
 from vignettes.projections.view import View
 
@@ -49,10 +50,11 @@ class Follower:
     writes it; who was overtaken notices by the position, and folds anew.
     """
 
-    def __init__(self, conninfo: str, view: View) -> None:
+    def __init__(self, conninfo: str, view: View, vault: Vault) -> None:
         self._conninfo = conninfo
         self._view = view
-        self._codec = OrderMapper()
+        self._vault = vault
+        self._codec = OrderMapper(vault)
         self._orders: OrderedDict[UUID, Order] = OrderedDict()
         self._position = -1
 
@@ -105,6 +107,7 @@ class Follower:
         if not rows:
             self._position = position
             return 0
+        await self._load_keys(connection, {row[1] for row in rows})
         events = [self._recorded(row) for row in rows]
         await self._load(connection, events, position)
         for event in events:
@@ -125,6 +128,13 @@ class Follower:
             return await self._lock_position(connection)
         (position,) = row
         return position  # type: ignore[no-any-return]  # a bigint
+
+    async def _load_keys(self, connection: AsyncConnection, order_ids: Iterable[UUID]) -> None:
+        """Put the keys of these orders at hand, those that are not. What was erased has none, and reads as None."""
+        if missing := self._vault.missing(order_ids):
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(SELECT_KEYS, (missing,), prepare=True)
+                self._vault.take(await cursor.fetchall())
 
     async def _load(self, connection: AsyncConnection, events: Sequence[Recorded], position: int) -> None:
         """Fold the orders of this batch that are not at hand, up to where the view stands."""
@@ -158,11 +168,11 @@ class Follower:
             self._orders.popitem(last=False)
 
 
-async def follow(conninfo: str, views: Iterable[View]) -> None:
-    """Run several views side by side until cancelled."""
+async def follow(conninfo: str, views: Iterable[View], vault: Vault) -> None:
+    """Run several views side by side until cancelled; they share the keys at hand."""
     async with asyncio.TaskGroup() as tasks:
         for view in views:
-            tasks.create_task(Follower(conninfo, view).run(), name=f"follower {view.name}")
+            tasks.create_task(Follower(conninfo, view, vault).run(), name=f"follower {view.name}")
 
 
 def end_if_cancelled() -> None:

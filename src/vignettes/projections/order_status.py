@@ -7,8 +7,10 @@ from psycopg import AsyncConnection
 
 from vignettes.domain import schedule
 from vignettes.domain.order import Order
+from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
+from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Row, upsert
 
 _UPSERT = """
@@ -29,14 +31,22 @@ ON CONFLICT (order_id) DO UPDATE SET
      excluded.vignette_valid_until, excluded.updated_at, excluded.version, excluded.position)
 """
 
+#: What the table keeps sealed, and by which key.
+_SEALED = {
+    "email": DataClass.CONTACT,
+    "plate": DataClass.VEHICLE,
+    "rejection_reason": DataClass.VEHICLE,
+}
+
 
 class OrderStatusView:
     """Each order's row is its state after its last event."""
 
     name = "order_status"
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, vault: Vault) -> None:
         self._terms = terms
+        self._vault = vault
         self._changed: dict[UUID, tuple[Order, int]] = {}
 
     def before(self, order: Order | None) -> None:
@@ -46,16 +56,21 @@ class OrderStatusView:
         self._changed[order.id] = (order, event.position)
 
     async def write(self, connection: AsyncConnection) -> None:
-        rows = [row(order, position, self._terms) for order, position in self._changed.values()]
+        rows = [self._sealed(order, position) for order, position in self._changed.values()]
         await upsert(connection, _UPSERT, rows)
         self.forget()
+
+    def _sealed(self, order: Order, position: int) -> Row:
+        told = row(order, position, self._terms)
+        shown = {name: self._vault.shown(order.id, kept_by, told[name]) for name, kept_by in _SEALED.items()}
+        return told | shown
 
     def forget(self) -> None:
         self._changed.clear()
 
 
 def row(order: Order, position: int, terms: Terms) -> Row:
-    """Return the row of one order. Amounts in minor units of `currency`."""
+    """Return the row of one order, as `read.order_status` shows it. Amounts in minor units of `currency`."""
     return {
         "order_id": order.id,
         "order_number": order.number,

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vignettes.domain.personal import DataClass
 from vignettes.runtime import logs
 from vignettes.runtime.settings import (
     ConfigurationError,
@@ -29,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+keys_app = typer.Typer(help="The keys of personal data.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 out = Console()
 err = Console(stderr=True)
 log = structlog.get_logger(__name__)
@@ -71,9 +74,13 @@ def serve(
 def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date; safe to repeat."""
     from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
+    from vignettes.runtime.keys import give_keys_to_first_orders  # noqa: PLC0415
     from vignettes.runtime.process import needed  # noqa: PLC0415
 
-    applied = apply(needed(_settings("migrate").database_url, "VIGNETTES_DATABASE_URL"))
+    settings = _settings("migrate")
+    url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
+    applied = apply(url)
+    give_keys_to_first_orders(settings, url)
     if as_json:
         out.print_json(data=[{"number": m.number, "name": m.name} for m in applied])
     elif applied:
@@ -152,6 +159,48 @@ def ask(
 
 
 @app.command()
+def erase(
+    order: OrderArgument,
+    *,
+    only: Annotated[
+        DataClass | None,
+        typer.Option("--class", help="Only the address (contact) or only the plate (vehicle)."),
+    ] = None,
+    actor: Annotated[str, typer.Option(help="Who decided it; kept in the history.")] = "operator",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase an order's personal data for ever by destroying its keys; the history stays, with null in its place."""
+    from vignettes.runtime import erasing  # noqa: PLC0415
+
+    classes = [only] if only else list(DataClass)
+    if not yes:
+        named = " and ".join(classes)
+        typer.confirm(f"Erase the {named} data of {order}? Nobody can bring it back.", abort=True, err=True)
+    reply = asyncio.run(erasing.erase(_settings("erase"), order, classes, actor))
+    _answered(reply)
+    if as_json:
+        out.print_json(data=reply)
+    else:
+        out.print(f"Erased of order {reply['order_number']}: {', '.join(reply['erased'])}.")
+
+
+@keys_app.command()
+def rotate(*, as_json: AsJson = False) -> None:
+    """Wrap every order's keys by the current master key; MASTER_KEY_FILE is new, PREVIOUS_MASTER_KEY_FILE the old one.
+
+    The service may run meanwhile, if all of it was started with both. Stopped half way, it goes on where it was.
+    """
+    from vignettes.runtime import rotating  # noqa: PLC0415
+
+    wrapped = rotating.rotate(_settings("keys"), err)
+    if as_json:
+        out.print_json(data={"wrapped": wrapped})
+    else:
+        out.print(f"Wrapped the keys of {wrapped} orders anew. PREVIOUS_MASTER_KEY_FILE can be unset now.")
+
+
+@app.command()
 def demo() -> None:
     """Show one order of each kind, from placing to vignette, in a service of its own with the clock moved."""
     from vignettes.runtime import demo as shown  # noqa: PLC0415
@@ -190,6 +239,7 @@ def main() -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
+    from vignettes.eventstore.masterkeys import WrongMasterKey  # noqa: PLC0415
     from vignettes.eventstore.migrations import MigrationChanged  # noqa: PLC0415
     from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
     from vignettes.services.streams import StreamDiffers  # noqa: PLC0415
@@ -199,6 +249,7 @@ def _refusals() -> tuple[type[Exception], ...]:
         EmbeddedServerError,
         MigrationChanged,
         StreamDiffers,
+        WrongMasterKey,
         psycopg.OperationalError,
         TimeoutError,
     )

@@ -17,7 +17,7 @@ from vignettes.runtime.embedded import (
     check_port_free,
     free_port,
 )
-from vignettes.runtime.keys import master_key
+from vignettes.runtime.keys import give_keys_to_first_orders
 from vignettes.runtime.process import Link, connect, needed
 from vignettes.runtime.roles import ROLES, SANDBOX
 from vignettes.runtime.settings import Settings, variable
@@ -125,9 +125,11 @@ def _with_sandbox(settings: Settings) -> Settings:
 
 def _prepare(settings: Settings) -> None:
     """Bring the schema up to date and make the key, once, before many processes want it."""
-    for migration in migrate(needed(settings.database_url, variable("database_url"))):
+    url = needed(settings.database_url, variable("database_url"))
+    for migration in migrate(url):
         log.info("migration.applied", number=migration.number, migration=migration.name)
-    master_key(settings)
+    if given := give_keys_to_first_orders(settings, url):
+        log.info("keys.given", orders=given)
 
 
 async def _prepare_streams(settings: Settings) -> None:

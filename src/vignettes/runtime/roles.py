@@ -10,18 +10,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from vignettes.domain.schedule import Terms
-from vignettes.runtime.keys import master_key
+from vignettes.runtime.keys import master_keys, root_of
 from vignettes.runtime.process import Process, Running, needed
 from vignettes.runtime.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
+    from vignettes.eventstore.personal import BlindIndex, Vault
     from vignettes.projections.view import View
     from vignettes.services.writing import Sender, Writing
 
 #: The roles of the service; the sandbox is one more, for local runs.
 ROLES: Final = ("ordering", "projecting", "deadlines", "registration", "mailing", "publishing", "web")
 SANDBOX: Final = "sandbox"
-_APPEND_THREADS = 8
 
 
 @dataclass(slots=True)
@@ -30,13 +30,14 @@ class Followers:
 
     conninfo: str
     views: "Sequence[View]"
+    vault: "Vault"
     name: str = "projecting"
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
         from vignettes.projections.follower import follow
 
-        await follow(self.conninfo, self.views)
+        await follow(self.conninfo, self.views, self.vault)
 
 
 def terms(settings: Settings) -> Terms:
@@ -48,13 +49,13 @@ def terms(settings: Settings) -> Terms:
     )
 
 
-def writing(settings: Settings, key: bytes) -> "Writing":
+def writing(settings: Settings, root: bytes) -> "Writing":
     """Return who writes our mails."""
     from vignettes.services.deciding import Payee
     from vignettes.services.links import Links
     from vignettes.services.writing import Writing
 
-    links = Links(settings.public_url, key)
+    links = Links(settings.public_url, root)
     return Writing(links, Payee(settings.payee_name, settings.payee_iban), sender(settings))
 
 
@@ -65,36 +66,61 @@ def sender(settings: Settings) -> "Sender":
     return Sender(settings.mail_from, settings.support_email, settings.support_whatsapp)
 
 
-def views(settings: Settings) -> "list[View]":
+def vault(settings: Settings) -> "Vault":
+    """Return the keys of orders, as one process holds them."""
+    from vignettes.eventstore.personal import Vault
+
+    return Vault(master_keys(settings))
+
+
+def index(root: bytes) -> "BlindIndex":
+    """Return the blind index of what customers know of their orders."""
+    from vignettes.eventstore.personal import BlindIndex
+    from vignettes.services.links import derived
+
+    return BlindIndex(derived(root, b"blind index"))
+
+
+def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View]":
     """Return the views of the service."""
     from vignettes.projections.deadlines import DeadlinesView
     from vignettes.projections.emails import EmailsView
+    from vignettes.projections.lookup import LookupView
     from vignettes.projections.order_status import OrderStatusView
 
     said = terms(settings)
-    return [OrderStatusView(said), EmailsView(said, sender(settings).domain), DeadlinesView(said)]
+    return [
+        OrderStatusView(said, keys),
+        EmailsView(said, sender(settings).domain, keys),
+        DeadlinesView(said),
+        LookupView(lookup),
+    ]
 
 
 async def _ordering(built: Process) -> Running:
-    from vignettes.eventstore.append import Appender
+    from vignettes.eventstore.append import Appender, Numbers
+    from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
     from vignettes.services.deciding import Deciding, Payee
+    from vignettes.services.grouping import GroupWriter
     from vignettes.services.links import BodyHash, Links
     from vignettes.services.ordering import Ordering
     from vignettes.services.reading import Reading
 
-    settings, key = built.settings, master_key(built.settings)
+    settings, numbers = built.settings, Numbers()
+    root = root_of(settings, built.conninfo("vignettes_writer", "ordering"))
     url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
-    orders = Orders(url, pool_size=_APPEND_THREADS + 2)
+    orders = Orders(url, vault(settings))
     built.stack.callback(orders.close)
+    appender = Appender(Journal(url), vault(settings), numbers)
+    built.stack.callback(appender.close)
     pool = await built.pool("vignettes_writer", "queries", 8)
     ordering = Ordering(
-        Appender(orders),
-        Deciding(terms(settings), Payee(settings.payee_name, settings.payee_iban), orders.next_number),
-        Links(settings.public_url, key),
-        BodyHash(key),
-        Reading(pool, orders, writing(settings, key)),
-        threads=_APPEND_THREADS,
+        GroupWriter(appender.execute_all),
+        Deciding(terms(settings), Payee(settings.payee_name, settings.payee_iban), numbers.next),
+        Links(settings.public_url, root),
+        BodyHash(root),
+        Reading(pool, orders, writing(settings, root), index(root)),
     )
     built.stack.callback(ordering.close)
     ordering.register(built.endpoints)
@@ -102,14 +128,16 @@ async def _ordering(built: Process) -> Running:
 
 
 async def _projecting(built: Process) -> Running:
-    return Followers(built.conninfo("vignettes_projector", "projecting"), views(built.settings))
+    url, keys = built.conninfo("vignettes_projector", "projecting"), vault(built.settings)
+    return Followers(url, views(built.settings, keys, index(root_of(built.settings, url))), keys)
 
 
 async def _publishing(built: Process) -> Running:
     from vignettes.services.publishing import PublishedView
 
     view = PublishedView(built.client.jetstream(), terms(built.settings))
-    return Followers(built.conninfo("vignettes_projector", "publishing"), [view], name="publishing")
+    url = built.conninfo("vignettes_projector", "publishing")
+    return Followers(url, [view], vault(built.settings), name="publishing")
 
 
 async def _deadlines(built: Process) -> Running:
@@ -145,8 +173,8 @@ async def _mailing(built: Process) -> Running:
     from vignettes.services.mailing import Mailing
 
     smtp_url = needed(built.settings.smtp_url, "VIGNETTES_SMTP_URL")
-    letters = writing(built.settings, master_key(built.settings))
-    return Mailing(built.conninfo("vignettes_projector", "mailing"), smtp_url, letters)
+    url = built.conninfo("vignettes_projector", "mailing")
+    return Mailing(url, smtp_url, writing(built.settings, root_of(built.settings, url)))
 
 
 async def _web(built: Process) -> Running:

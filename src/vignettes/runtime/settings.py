@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         default_factory=lambda data: data.get("data_dir", Path(".data")) / "master.key",
         description="a file of 64 hexadecimal digits that only its owner can read",
     )
+    previous_master_key_file: FilePath | None = Field(
+        None, description="the file of the master key before this one, until `vignettes keys rotate` is done"
+    )
 
     database_url: Annotated[str, AfterValidator(_postgres)] | None = Field(
         None,

@@ -17,6 +17,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from vignettes.sandbox import files
+
 Now = Callable[[], Awaitable[datetime]]
 """The sandbox's clock, which a test may move."""
 
@@ -88,12 +90,7 @@ class AuthorityRegister:
     """The registrations and the count of requests in one SQLite file, durable when a call returns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")  # in WAL mode this outlives a killed process
-        self._db.executescript(SCHEMA)
+        self._db = files.opened(path, SCHEMA)
 
     def close(self) -> None:
         """Close the file; what was registered stays."""
@@ -145,6 +142,11 @@ class AuthorityRegister:
     def registrations(self) -> list[dict[str, Any]]:
         """Return the whole register as `sandbox.v1.authority` shows it; `order_id`: the reference we sent."""
         return [dict(row) for row in self._db.execute(LIST)]
+
+    def forget(self, reference: str) -> None:
+        """Blank the plate of what was registered under this reference. That and when it was registered stays."""
+        self._db.execute("update registrations set plate = '' where reference = ?", (reference,))
+        files.wiped(self._db)
 
     def _transaction(self) -> sqlite3.Connection:
         self._db.execute("begin immediate")

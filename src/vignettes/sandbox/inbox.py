@@ -6,14 +6,17 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakSet
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from vignettes.sandbox import files
 
 Now = Callable[[], Awaitable[datetime]]
 """The sandbox's clock, which a test may move."""
@@ -34,6 +37,10 @@ SCHEMA = """
         html text not null,
         received_at text not null
     );
+    create table if not exists forgotten (
+        order_number text primary key,
+        until text not null
+    );
 """
 
 INSERT = """
@@ -48,6 +55,13 @@ FIND = """
     where (:to is null or instr(lower(', ' || recipients || ', '), lower(', ' || :to || ', ')))
       and (:order_number is null or order_number = :order_number or instr(text, :order_number))
     order by id
+"""
+
+FORGET = "delete from messages where order_number = :order_number or instr(text, :order_number)"
+
+REMEMBER = """
+    insert into forgotten values (:order_number, :until)
+    on conflict (order_number) do update set until = max(until, excluded.until)
 """
 
 ONCE = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "date", "subject"})
@@ -71,12 +85,7 @@ class Inbox:
     """
 
     def __init__(self, path: Path, *, now: Now, port: int = 0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")  # in WAL mode this outlives a killed process
-        self._db.executescript(SCHEMA)
+        self._db = files.opened(path, SCHEMA)
         self._now = now
         self._sessions: WeakSet[SMTP] = WeakSet()
         self._server: asyncio.Server | None = None
@@ -123,8 +132,25 @@ class Inbox:
             "sender": envelope.mail_from or "",
             "received_at": (await self._now()).isoformat(),
         }
-        self._db.execute(INSERT, row)
+        if not self._comes_too_late(row):
+            self._db.execute(INSERT, row)
         return "250 OK"
+
+    def forget(self, order_number: str, *, until: datetime) -> None:
+        """Delete every message of an order, and keep none that comes in later but was written until then."""
+        order = {
+            "order_number": order_number,
+            "until": until.astimezone(UTC).isoformat(timespec="microseconds"),
+        }
+        self._db.execute(REMEMBER, order)
+        self._db.execute(FORGET, order)
+        files.wiped(self._db)
+
+    def _comes_too_late(self, row: dict[str, str]) -> bool:
+        """Tell whether this was on its way, or sent once more, while its order was forgotten here."""
+        found = self._db.execute("select until from forgotten where order_number = ?", (row["order_number"],))
+        forgotten = found.fetchone()
+        return forgotten is not None and _written_at(row) <= datetime.fromisoformat(forgotten["until"])
 
     def _session(self) -> SMTP:
         session = SMTP(
@@ -164,6 +190,15 @@ def _headers(content: bytes, message: EmailMessage) -> dict[str, str]:
             raise RefusedMessageError(f"The header {name} decodes to a control character.")
     _refuse_repeated(name for name, _ in decoded)
     return dict(decoded)
+
+
+def _written_at(row: dict[str, str]) -> datetime:
+    """Return the Date of a message, to the second; one without is taken for old."""
+    try:
+        date = parsedate_to_datetime(json.loads(row["headers"])["Date"])
+    except (KeyError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _spelling(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from vignettes.sandbox.authority import Authority, AuthorityRegister
 from vignettes.sandbox.clock import MovableClock
 from vignettes.sandbox.control import Control
+from vignettes.sandbox.forgetting import Forgetting
 from vignettes.sandbox.inbox import Inbox
 from vignettes.services.edge import Endpoints
 from vignettes.services.web.serving import serving
@@ -23,10 +24,12 @@ class World:
         self._inbox = Inbox(folder / "inbox.sqlite", now=clock.now, port=smtp_port)
         self._authority_port = authority_port
         self._control = Control(clock, self._authority, self._inbox)
+        self._forgetting = Forgetting(self._register, self._inbox)
 
     def register(self, endpoints: Endpoints) -> None:
-        """Answer the subjects of the sandbox."""
+        """Answer the subjects of the sandbox, and listen to erasures."""
         self._control.register(endpoints)
+        self._forgetting.subscribe(endpoints.broker)
 
     async def run(self) -> None:
         """Be there until cancelled."""

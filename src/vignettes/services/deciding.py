@@ -11,6 +11,7 @@ from vignettes.domain.catalogue import product
 from vignettes.domain.details import Consent, Details, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.orders import order_id_of
@@ -30,11 +31,15 @@ _CHANGE_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How to decide a command on its order, and what to remember as its answer beside the common part."""
+    """How to decide a command on its order, and what to remember as its answer beside the common part.
+
+    `private` is what the answer tells of the vehicle.
+    """
 
     order_id: UUID | None
     decide: Decide
     extra: Callable[[Order], dict[str, Any]]
+    private: Callable[[Order], dict[str, list[str]]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,9 @@ class Deciding:
                 return _on(order_id, lambda order, at: order.record_rejection(reason, generation, at))
             case commands.ExpireOrder(order_id=order_id):
                 return _on(order_id, lambda order, at: order.expire(self._terms, at))
+            case commands.EraseOrder(order_id=order_id):
+                classes = [DataClass(each) for each in command.classes]
+                return _on(order_id, lambda order, at: order.erase(classes, at), _erased)
             case commands.ConfirmRefund(order_id=order_id):
                 amount = _money(command.amount)
                 return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
@@ -117,7 +125,7 @@ class Deciding:
                 at=at,
             )
 
-        return Decision(None, decide, self._placed)
+        return Decision(None, decide, self._placed, _warnings)
 
     def _placed(self, order: Order) -> dict[str, Any]:
         return {
@@ -127,7 +135,6 @@ class Deciding:
                 "total": _form(order.price.total),
             },
             "payment": self._payment_forms(order),
-            "warnings": list(vehicle.warnings(order.details.vehicle)),
             **_link(order),
         }
 
@@ -168,10 +175,7 @@ class Deciding:
                 refusal.field = _CHANGE_OF.get(refusal.field or "", refusal.field)
                 raise
 
-        def extra(order: Order) -> dict[str, Any]:
-            return {**self._due(order), "warnings": list(vehicle.warnings(order.details.vehicle))}
-
-        return _on(command.order_id, decide, extra)
+        return replace(_on(command.order_id, decide, self._due), private=_warnings)
 
     def _request_refund(self, command: commands.RequestRefund) -> Decision:
         reason = command.reason or "customer"
@@ -217,9 +221,10 @@ def _changed(details: Details, changes: commands.DetailsChange) -> Details:
     bought = product(changes.product) if changes.product else details.bought
     vehicle_now, start = details.vehicle, details.start
     if changes.plate or changes.vehicle_country:
-        vehicle_now = Vehicle.of(
-            changes.vehicle_country or vehicle_now.country, changes.plate or vehicle_now.plate
-        )
+        plate = changes.plate or vehicle_now.plate
+        if plate is None:
+            raise errors.OrderClosed("The plate of it was erased.")
+        vehicle_now = Vehicle.of(changes.vehicle_country or vehicle_now.country, plate)
     if changes.valid_from:
         start = Start.parse(changes.valid_from, bought)
     return replace(details, product=bought.code, vehicle=vehicle_now, start=start)
@@ -230,6 +235,14 @@ def _order_of(text: str) -> UUID:
     if number is None:
         raise errors.InvalidValue("Its check digits are wrong.", field="order_number")
     return order_id_of(number)
+
+
+def _erased(order: Order) -> dict[str, Any]:
+    return {"erased": sorted(order.erased)}
+
+
+def _warnings(order: Order) -> dict[str, list[str]]:
+    return {"warnings": list(vehicle.warnings(order.details.vehicle))}
 
 
 def _link(order: Order) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from nats.aio.client import Client
@@ -28,6 +28,8 @@ from nats.nuid import NUID
 from vignettes.services import edge
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 PREFIX = "vignettes-"
 _DISTRIBUTION = "vignettes"
@@ -128,25 +130,41 @@ class Discovery:
 
 async def present(client: Client, timeout: float = 0.3) -> list[ServicePing]:  # noqa: ASYNC109  # how long to listen, not to wait
     """Return everybody who answers a ping within `timeout` seconds, in the order of names and ids."""
+    answers = await _asked(client, control_subject(ServiceVerb.PING), ServicePing.from_dict, timeout)
+    return sorted(answers, key=lambda ping: (ping.name, ping.id))
+
+
+async def told(client: Client, role: str, timeout: float = 0.3) -> list[ServiceStats]:  # noqa: ASYNC109  # as above
+    """Return what each process of a role tells of itself within `timeout` seconds, in the order of ids."""
+    subject = control_subject(ServiceVerb.STATS, service_name(role))
+    return sorted(await _asked(client, subject, ServiceStats.from_dict, timeout), key=lambda stats: stats.id)
+
+
+async def _asked(
+    client: Client,
+    subject: str,
+    read: Callable[[dict[str, Any]], Answer],
+    timeout: float,  # noqa: ASYNC109  # as above
+) -> list[Answer]:
     inbox = await client.subscribe(client.new_inbox())
-    found: list[ServicePing] = []
+    found: list[Answer] = []
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await client.publish(control_subject(ServiceVerb.PING), reply=inbox.subject)
-                await _gather(inbox, found)
+                await client.publish(subject, reply=inbox.subject)
+                await _gather(inbox, read, found)
     finally:
         await inbox.unsubscribe()
-    return sorted(found, key=lambda ping: (ping.name, ping.id))
+    return found
 
 
-async def _gather(inbox: Subscription, found: list[ServicePing]) -> None:
+async def _gather(inbox: Subscription, read: Callable[[dict[str, Any]], Answer], found: list[Answer]) -> None:
     """Take in answers until cancelled, or until the server says that nobody will answer."""
     async for answer in inbox.messages:
         if (answer.headers or {}).get("Status") == _NO_RESPONDERS:
             return
         try:
-            found.append(ServicePing.from_dict(json.loads(answer.data)))
+            found.append(read(json.loads(answer.data)))
         except (ValueError, TypeError, KeyError, AttributeError):
             # Discovery is open to every program on this server; one that answers nonsense hides nobody else.
             log.warning("discovery.unreadable_answer")
@@ -170,4 +188,5 @@ def _stats(served: edge.EndpointStats) -> EndpointStats:
         processing_time=served.processing_time,
         average_processing_time=served.processing_time // max(served.num_requests, 1),
         last_error=served.last_error,
+        data=served.data() if served.data else None,
     )

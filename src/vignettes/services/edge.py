@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,10 @@ from uuid import UUID
 import structlog
 from faststream import ExceptionMiddleware
 from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from vignettes.domain.errors import DomainError, Unavailable
@@ -37,6 +40,8 @@ class EndpointStats:
     num_errors: int = 0
     processing_time: int = 0
     last_error: str = ""
+    #: More of what whoever answers wants to tell, asked for each time.
+    data: Callable[[], dict[str, int]] | None = None
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class Endpoints:
         async def endpoint(request: Any, raw: NatsMessage) -> Any:
             return await _measured(stats, handle, request, _uuid(raw.correlation_id))
 
-        # FastStream reads these to write the AsyncAPI document; the body itself was read by the decoder.
+        # Read for the AsyncAPI document; the body itself was read by the decoder.
         endpoint.__name__ = stats.name
         endpoint.__doc__ = message.__doc__
         endpoint.__annotations__ |= {"request": message, "return": reply | Refused}
@@ -70,8 +75,80 @@ class Endpoints:
         )
         subscriber(endpoint)
 
+    def take(
+        self,
+        subject: str,
+        queue: str,
+        message: type[Message],
+        reply: type[BaseModel],
+        take: "Take",
+        data: Callable[[], dict[str, int]],
+    ) -> None:
+        """Take requests without waiting for what they come to: whoever takes one answers it later.
+
+        FastStream subscribes, documents, and waits for answers when it stops; its own way to a handler costs more
+        than all the rest of a command, so messages come here directly. `data` goes into what discovery tells.
+        """
+        stats = EndpointStats(subject.rpartition(".")[2], subject, queue, data=data)
+        self.stats.append(stats)
+        subscriber = self.broker.subscriber(subject, queue=queue, title=subject)
+        subscriber(_described(stats.name, message, reply))
+
+        async def consume(raw: Msg) -> None:
+            if not subscriber.running:
+                return
+            under_way = ExitStack()
+            under_way.enter_context(subscriber.lock)
+            asked = Asked(raw, stats, under_way.close)
+            try:
+                take(message.model_validate_json(raw.data), asked)
+            except ValidationError as error:
+                await asked.answer(_unreadable(error, raw.data))
+            except DomainError as refusal:
+                await asked.answer(refused(refusal, _command_id(raw.data)))
+            except Exception as error:  # noqa: BLE001  # the asker must hear something
+                await asked.fail(error, _command_id(raw.data))
+
+        subscriber.consume = consume  # type: ignore[method-assign,assignment]  # its subscription calls it
+
+
+class Asked:
+    """A request that waits for its answer."""
+
+    __slots__ = ("_began", "_raw", "_release", "_stats")
+
+    def __init__(self, raw: Msg, stats: EndpointStats, release: Callable[[], None]) -> None:
+        stats.num_requests += 1
+        self._raw, self._stats, self._release = raw, stats, release
+        self._began = time.perf_counter_ns()
+
+    @property
+    def correlation_id(self) -> UUID | None:
+        """On whose behalf it is asked, where the asker says so."""
+        headers = self._raw.headers
+        return _uuid(headers.get("correlation_id")) if headers else None
+
+    async def answer(self, reply: BaseModel | dict[str, Any]) -> None:
+        """Send the answer; a connection that is gone takes it along, and the asker asks again."""
+        try:
+            if self._raw.reply:
+                await self._raw.respond(to_json(reply))
+        except NatsError as error:
+            log.warning("request.unanswered", request=self._stats.subject, error=type(error).__name__)
+        finally:
+            self._release()
+            self._stats.processing_time += time.perf_counter_ns() - self._began
+
+    async def fail(self, error: Exception, command_id: UUID | None) -> None:
+        """Tell the asker that it is not known; whoever watches the log hears why."""
+        self._stats.num_errors += 1
+        self._stats.last_error = type(error).__name__
+        log.error("request.failed", request=self._stats.subject, exc_info=error)
+        await self.answer(refused(Unavailable(), command_id))
+
 
 Handle = Callable[[Any, UUID | None], Awaitable[BaseModel]]
+Take = Callable[[Any, Asked], None]
 
 
 def refusing() -> ExceptionMiddleware:
@@ -79,12 +156,28 @@ def refusing() -> ExceptionMiddleware:
     middleware = ExceptionMiddleware()
 
     async def answer(error: ValidationError, raw: NatsMessage) -> Refused:
-        problem = _problem(error.errors(include_url=False, include_input=False)[0])
-        log.info("request.refused", code=problem.code, field=problem.field)
-        return Refused(command_id=_command_id(raw.body), error=problem)
+        return _unreadable(error, raw.body)
 
     middleware.add_handler(ValidationError, publish=True)(answer)
     return middleware
+
+
+def _unreadable(error: ValidationError, body: bytes) -> Refused:
+    problem = _problem(error.errors(include_url=False, include_input=False)[0])
+    log.info("request.refused", code=problem.code, field=problem.field)
+    return Refused(command_id=_command_id(body), error=problem)
+
+
+def _described(name: str, message: type[Message], reply: type[BaseModel]) -> Callable[..., Any]:
+    """Return what FastStream reads to write the AsyncAPI document."""
+
+    async def endpoint(request: Any) -> Any:
+        raise AssertionError(f"{request} was to be taken before it came here")
+
+    endpoint.__name__ = name
+    endpoint.__doc__ = message.__doc__
+    endpoint.__annotations__ |= {"request": message, "return": reply | Refused}
+    return endpoint
 
 
 def _strictly(message: type[Message]) -> Callable[[NatsMessage], Awaitable[Message]]:

@@ -98,6 +98,7 @@ def _state(order: Order) -> Example:
     """Return all that an order's events have assigned."""
     assigned = {name: value for name, value in vars(order).items() if not name.startswith("_")}
     told = {"order_id": order.id, "version": order.version, "status": order.status, **assigned}
+    told["erased"] = sorted(order.erased)
     return cast("Example", _JSON.dump_python(told, mode="json"))
 
 
@@ -169,6 +170,7 @@ _COMMANDS: dict[type[BaseModel], Example] = {
         "reason": "plate_not_accepted",
     },
     commands.ExpireOrder: {**_OF_ORDER, "actor": "deadlines"},
+    commands.EraseOrder: {**_OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
     commands.ConfirmRefund: {
         **_OF_ORDER,
         "actor": "accounting",
@@ -181,6 +183,7 @@ _QUERIES: dict[type[BaseModel], Example] = {
     queries.AskStatus: {"order_number": _NUMBER, "min_position": 1_043},
     queries.AskHistory: {"order_id": _ORDER_ID, "until": "2026-12-12T00:00:00+01:00", "actor": "support"},
     queries.AskEmails: {"order_id": _ORDER_ID, "actor": "support"},
+    queries.FindOrders: {**_PLACE["vehicle"], "email": "driver@example.org", "actor": "support"},
 }
 
 _REPLIES: dict[type[BaseModel], Example] = {
@@ -209,6 +212,7 @@ _REPLIES: dict[type[BaseModel], Example] = {
     replies.DetailsNowCorrect: {**_done(3, "scheduled"), "due": _DUE, "warnings": []},
     replies.EmailNowCorrect: {**_done(3, "scheduled"), "manage_url": _MANAGE_URL},
     replies.RefundGranted: {**_done(3, "refund_pending"), "refund": _TOTAL},
+    replies.Erased: {**_done(5, "issued"), "erased": ["contact", "vehicle"]},
     replies.Standing: {"ok": True, "order": _ROW, "as_of_position": 1_043},
     replies.History: {
         "ok": True,
@@ -229,6 +233,17 @@ _REPLIES: dict[type[BaseModel], Example] = {
                 "message_id": f"<{_ORDER_ID}.1.placed@vignettes.example>",
                 "called_at": _PLACED_AT,
                 "sent_at": "2026-12-10T08:15:30.480000Z",
+            }
+        ],
+    },
+    replies.FoundOrders: {
+        "ok": True,
+        "orders": [
+            {
+                "order_id": _ORDER_ID,
+                "order_number": _NUMBER,
+                "status": "scheduled",
+                "placed_at": _PLACED_AT,
             }
         ],
     },
@@ -257,6 +272,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
     events.RefundRequested: _event(3, "refund_pending", amount=_TOTAL),
     events.OrderRefunded: _event(4, "refunded", amount=_TOTAL),
     events.OrderExpired: _event(2, "expired"),
+    events.PersonalDataErased: _event(5, "issued", classes=["contact", "vehicle"]),
     events.Trigger: {
         "order_id": _ORDER_ID,
         "generation": 1,

@@ -1,7 +1,6 @@
-"""What is derived from the service's master key: order links, and hashes of what people wrote."""
+"""What is derived from the service's root secret: order links, and hashes of what people wrote."""
 
 import base64
-import hashlib
 import hmac
 from uuid import UUID
 
@@ -15,9 +14,9 @@ class Links:
     A renewed link is the next generation; the log keeps the generation, never the token.
     """
 
-    def __init__(self, public_url: str, master_key: bytes) -> None:
+    def __init__(self, public_url: str, root: bytes) -> None:
         self._base = public_url.rstrip("/")
-        self._key = _derived(master_key, b"management links")
+        self._key = derived(root, b"management links")
 
     def token(self, order_id: UUID, generation: int) -> str:
         """Return the token of one generation of an order's link."""
@@ -36,13 +35,14 @@ class Links:
 class BodyHash:
     """Tells whether two commands have the same body, without keeping anything a reader could guess from."""
 
-    def __init__(self, master_key: bytes) -> None:
-        self._key = _derived(master_key, b"command bodies")
+    def __init__(self, root: bytes) -> None:
+        self._key = derived(root, b"command bodies")
 
     def of(self, canonical: bytes) -> bytes:
         """Return the keyed SHA-256 of a canonical body."""
-        return hmac.new(self._key, canonical, hashlib.sha256).digest()
+        return hmac.digest(self._key, canonical, "sha256")
 
 
-def _derived(master_key: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vignettes " + purpose).derive(master_key)
+def derived(root: bytes, purpose: bytes) -> bytes:
+    """Return a key for one purpose, from which neither the root nor a key for another purpose can be told."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vignettes " + purpose).derive(root)

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +13,7 @@ import structlog
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
+from vignettes.eventstore.personal import sealed_for_view
 from vignettes.services.waking import VIEW_CHANNEL, Worker
 from vignettes.services.writing import Writing
 
@@ -24,13 +26,20 @@ _LIMIT_SECONDS = 20.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
 
 _NEXT = """
-SELECT e.*, coalesce(m.attempts, 0) AS attempts FROM view.emails e LEFT JOIN effect.mails m USING (message_id)
+SELECT e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
+       personal.opened(e.recipient, k.contact_view) AS recipient,
+       personal.opened(e.contact, k.contact_view)::jsonb AS contact,
+       personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle,
+       k.vehicle_view AS subject_key, coalesce(m.attempts, 0) AS attempts
+FROM view.emails e JOIN personal.keys k USING (order_id) LEFT JOIN effect.mails m USING (message_id)
 WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
 ORDER BY e.position, e.kind LIMIT 1 FOR UPDATE OF e SKIP LOCKED
 """
 _ANY = """
-SELECT 1 FROM view.emails e LEFT JOIN effect.mails m USING (message_id)
-WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true) LIMIT 1
+SELECT 1 FROM view.emails e JOIN personal.keys k USING (order_id) LEFT JOIN effect.mails m USING (message_id)
+WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL LIMIT 1
 """
 _LEFT = "SELECT 1 FROM effect.mails WHERE message_id = %s AND sent_at IS NOT NULL"
 _SENT = """
@@ -41,8 +50,8 @@ SET attempts = effect.mails.attempts + 1, sent_at = excluded.sent_at, subject = 
     retry_at = NULL, last_error = NULL
 """
 _FAILED = """
-INSERT INTO effect.mails (message_id, order_id, subject, attempts, retry_at, last_error)
-VALUES (%(message_id)s, %(order_id)s, %(subject)s, 1, clock_timestamp() + %(retry)s * interval '1 s', %(error)s)
+INSERT INTO effect.mails (message_id, order_id, attempts, retry_at, last_error)
+VALUES (%(message_id)s, %(order_id)s, 1, clock_timestamp() + %(retry)s * interval '1 s', %(error)s)
 ON CONFLICT (message_id) DO UPDATE
 SET attempts = effect.mails.attempts + 1, retry_at = excluded.retry_at, last_error = excluded.last_error
 """
@@ -85,10 +94,9 @@ class Mailing:
             # The row was free to lock, but its mail may have left since this statement began to look.
             if await (await cursor.execute(_LEFT, (row["message_id"],))).fetchone():
                 return True
-            record = {"message_id": row["message_id"], "order_id": row["order_id"], "subject": ""}
+            record = {"message_id": row["message_id"], "order_id": row["order_id"]}
             try:
                 message = self._writing.message(row)
-                record["subject"] = message["Subject"]
                 async with asyncio.timeout(_LIMIT_SECONDS):
                     if not server.is_connected:
                         await server.connect()
@@ -100,7 +108,7 @@ class Mailing:
                     "mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"]
                 )
             else:
-                await cursor.execute(_SENT, record)
+                await cursor.execute(_SENT, {**record, "subject": _sealed(message, row["subject_key"])})
                 log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
         return True
 
@@ -120,6 +128,11 @@ class Mailing:
             yield server
         finally:
             server.close()
+
+
+def _sealed(message: EmailMessage, key: bytes | None) -> bytes | None:
+    """Return the subject as it is kept: what may name the vehicle goes with the vehicle's key."""
+    return sealed_for_view(key, str(message["Subject"])) if key else None
 
 
 def _told(error: Exception) -> str:

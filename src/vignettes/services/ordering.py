@@ -1,28 +1,26 @@
 """The ordering service: every command and query of an order, over NATS request/reply."""
 
 import asyncio
-import contextvars
-import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from structlog.contextvars import bind_contextvars
 
-from vignettes.domain.errors import OrderNotFound
+from vignettes.domain.errors import DomainError, OrderNotFound
 from vignettes.domain.order import Order
-from vignettes.eventstore.append import Appender, Command, Reply
+from vignettes.eventstore.deciding import Command, Outcome, Reply
 from vignettes.messages import commands, queries, replies
 from vignettes.services.deciding import Deciding
-from vignettes.services.edge import Endpoints, Handle
+from vignettes.services.edge import Asked, Endpoints, Handle, refused
+from vignettes.services.grouping import GroupWriter
 from vignettes.services.links import BodyHash, Links
 from vignettes.services.reading import Reading
 
 log = structlog.get_logger(__name__)
 
 QUEUE = "orders"
+_NOT_THE_BODY = {"command_id", "actor"}
 
 
 class Ordering:
@@ -31,29 +29,24 @@ class Ordering:
     name = "ordering"
 
     def __init__(
-        self,
-        appender: Appender,
-        deciding: Deciding,
-        links: Links,
-        hashes: BodyHash,
-        reading: Reading,
-        *,
-        threads: int,
+        self, writer: GroupWriter, deciding: Deciding, links: Links, hashes: BodyHash, reading: Reading
     ) -> None:
-        self._appender = appender
+        self._writer = writer
         self._deciding = deciding
         self._links = links
         self._hashes = hashes
         self._reading = reading
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="append")
 
     def register(self, endpoints: Endpoints) -> None:
         """Answer every command and query of the published language."""
-        answering: dict[type[commands.Command | queries.Query], Handle] = {
-            **dict.fromkeys(commands.COMMANDS, self.execute),
+        for command in commands.COMMANDS:
+            reply = replies.REPLY_OF[command]
+            endpoints.take(command.subject, QUEUE, command, reply, self.take, self.stats)
+        answering: dict[type[queries.Query], Handle] = {
             queries.AskStatus: self._status,
             queries.AskHistory: self._history,
             queries.AskEmails: self._emails,
+            queries.FindOrders: self._find,
         }
         for request, handle in answering.items():
             endpoints.answer(request.subject, QUEUE, request, replies.REPLY_OF[request], handle)
@@ -64,48 +57,67 @@ class Ordering:
 
     def close(self) -> None:
         """Let the commands under way end; called when no more requests come in."""
-        self._threads.shutdown(wait=True)
+        self._writer.close()
 
-    async def execute(self, message: commands.AnyCommand, correlation: UUID | None = None) -> BaseModel:
-        """Execute one command and return its answer, the same however often it is asked."""
-        context = contextvars.copy_context()  # so that the thread's log lines carry the ids too
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, context.run, self._execute, message, correlation
-        )
+    def stats(self) -> dict[str, int]:
+        """Return how the writer fares."""
+        return self._writer.stats()
 
-    def _execute(self, message: commands.AnyCommand, correlation: UUID | None) -> BaseModel:
+    def take(self, message: commands.AnyCommand, asked: Asked) -> None:
+        """Queue one command; its answer is the same however often it is asked. Raises QueueFull."""
+
+        async def settle(outcome: Outcome) -> None:
+            if isinstance(outcome, Reply):
+                await asked.answer(self._answer(message, outcome))
+            elif isinstance(outcome, DomainError):
+                log.info("command.refused", request=message.subject, code=outcome.code, **_ids(message))
+                await asked.answer(refused(outcome, message.command_id))
+            else:
+                await asked.fail(outcome, message.command_id)
+
+        self._writer.put(self._command(message, asked.correlation_id), settle)
+
+    def _command(self, message: commands.AnyCommand, correlation: UUID | None) -> Command:
         decision = self._deciding.decision(message)
-        if decision.order_id:
-            bind_contextvars(order=str(decision.order_id))
 
         def answer(order: Order) -> dict[str, Any]:
             common = {"order_number": order.number, "version": order.version, "status": str(order.status)}
             return {**common, **decision.extra(order)}
 
-        reply = self._appender.execute(
-            Command(
-                command_id=message.command_id,
-                payload_hash=self._hashes.of(_canonical(message)),
-                actor=message.actor or "unnamed",
-                order_id=decision.order_id,
-                decide=decision.decide,
-                answer=answer,
-                correlation_id=correlation,
-            )
+        return Command(
+            command_id=message.command_id,
+            payload_hash=self._hashes.of(_canonical(message)),
+            actor=message.actor or "unnamed",
+            order_id=decision.order_id,
+            decide=decision.decide,
+            answer=answer,
+            private=decision.private,
+            payment_id=getattr(message, "payment_id", None),
+            erases=isinstance(message, commands.EraseOrder),
+            correlation_id=correlation,
         )
-        return self._answer(message, reply)
 
-    def _answer(self, message: commands.AnyCommand, reply: Reply) -> BaseModel:
+    def _answer(self, message: commands.AnyCommand, reply: Reply) -> dict[str, Any]:
+        """Return the answer in the form of REPLY_OF; tests hold it against these, nobody else spends time on it."""
         if reply.refusal:
-            log.info("command.refused", request=message.subject, code=reply.refusal["code"])
-            return replies.Refused(command_id=reply.command_id, error=replies.Problem(**reply.refusal))
-        body = dict(reply.body)
-        if reply.order_id and (generation := body.pop("link_generation", None)):
-            body["manage_url"] = self._links.manage(reply.order_id, generation)
-        log.info("command.done", request=message.subject, order=str(reply.order_id), status=body["status"])
-        return replies.REPLY_OF[type(message)].model_validate(
-            {"command_id": reply.command_id, "order_id": reply.order_id, "position": reply.position, **body}
-        )
+            log.info("command.refused", request=message.subject, code=reply.refusal["code"], **_ids(message))
+            return {"ok": False, "command_id": reply.command_id, "error": reply.refusal}
+        body = dict(self._told(reply, name, value) for name, value in reply.body.items())
+        return {
+            "ok": True,
+            "command_id": reply.command_id,
+            "order_id": reply.order_id,
+            "order_number": body.pop("order_number"),
+            "version": body.pop("version"),
+            "position": reply.position,
+            **body,
+        }
+
+    def _told(self, reply: Reply, name: str, value: Any) -> tuple[str, Any]:
+        """Return a field as it is answered: a link is never stored, so its generation becomes one here."""
+        if name == "link_generation" and reply.order_id:
+            return "manage_url", self._links.manage(reply.order_id, value)
+        return name, value
 
     async def _status(self, query: queries.AskStatus, _: UUID | None) -> BaseModel:
         order = await self._reading.status(query.order_id, query.order_number, query.min_position)
@@ -125,8 +137,18 @@ class Ordering:
             raise OrderNotFound(field="order_id")
         return mails
 
+    async def _find(self, query: queries.FindOrders, _: UUID | None) -> BaseModel:
+        return await self._reading.find(query.country, query.plate, query.email)
+
+
+def _ids(message: commands.AnyCommand) -> dict[str, str]:
+    return {"command": str(message.command_id)}
+
 
 def _canonical(message: commands.AnyCommand) -> bytes:
-    """Return the body as it counts for "the same command": without its id, and whoever passes it on."""
-    body = message.model_dump(mode="json", exclude={"command_id", "actor"}, exclude_unset=True)
-    return json.dumps([message.subject, body], sort_keys=True, ensure_ascii=False).encode()
+    """Return the body as it counts for "the same command": without its id, and whoever passes it on.
+
+    Hashes of it are kept for ever: fields of a message may be added, but keep their order and names.
+    """
+    body = message.model_dump_json(exclude=_NOT_THE_BODY, exclude_unset=True)
+    return f"{message.subject} {body}".encode()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,14 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import TypeAdapter
 
 from vignettes.domain import references
-from vignettes.domain.errors import Unavailable
+from vignettes.domain.errors import InvalidValue, Unavailable
 from vignettes.domain.order import Order
+from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.orders import Orders, order_id_of
+from vignettes.eventstore.personal import BlindIndex
 from vignettes.messages import replies
+from vignettes.projections import lookup
 from vignettes.services.writing import Writing
 
 #: How long a query waits for the view to know `min_position`.
@@ -24,12 +28,13 @@ _LOOK_AGAIN_SECONDS = 0.01
 
 _STATUS = """
 SELECT o.*, p.position AS as_of_position
-FROM view.positions p LEFT JOIN view.order_status o ON o.order_id = %s WHERE p.view = 'order_status'
+FROM view.positions p LEFT JOIN read.order_status o ON o.order_id = %s WHERE p.view = 'order_status'
 """
 _POSITION = "SELECT position FROM view.positions WHERE view = 'order_status'"
 _MAILS = """
-SELECT e.*, coalesce(r.subject, '') AS sent_subject, r.state, r.sent_at
-FROM view.emails e JOIN read.emails r USING (message_id)
+SELECT r.*, e.facts, personal.opened(e.contact, k.contact_view)::jsonb AS contact,
+       personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle
+FROM view.emails e JOIN read.emails r USING (message_id) LEFT JOIN personal.keys k ON k.order_id = e.order_id
 WHERE e.order_id = %s ORDER BY e.position, e.kind
 """
 
@@ -39,10 +44,13 @@ _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 class Reading:
     """Answers from the views, and from the log where it must be exact."""
 
-    def __init__(self, pool: AsyncConnectionPool, orders: Orders, writing: Writing) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool, orders: Orders, writing: Writing, index: BlindIndex
+    ) -> None:
         self._pool = pool
         self._orders = orders
         self._writing = writing
+        self._index = index
 
     async def status(
         self, order_id: UUID | None, order_number: str | None, min_position: int | None
@@ -114,12 +122,27 @@ class Reading:
             kind=row["kind"],
             to=row["recipient"],
             language=row["language"],
-            subject=row["sent_subject"] or self._writing.rendered(row).subject,
+            subject=row["subject"] or self._writing.rendered(row).subject,
             state=row["state"],
             message_id=row["message_id"],
             called_at=row["called_at"],
             sent_at=row["sent_at"],
         )
+
+    async def find(self, country: str | None, plate: str | None, email: str | None) -> replies.FoundOrders:
+        """Return the orders that somebody knows enough of. Raises InvalidValue for what can be no vehicle."""
+        vehicle = _vehicle(country, plate) if country and plate else None
+        async with self._pool.connection() as connection:
+            found = await lookup.find(connection, self._index, vehicle=vehicle, email=email)
+        return replies.FoundOrders(orders=[replies.FoundOrder(**asdict(each)) for each in found])
+
+
+def _vehicle(country: str, plate: str) -> Vehicle:
+    try:
+        return Vehicle.of(country, plate)
+    except InvalidValue as refusal:
+        refusal.field = (refusal.field or "").rpartition(".")[2]  # the query has no `vehicle` around them
+        raise
 
 
 def _id_of(order_number: str | None) -> UUID | None:
@@ -144,4 +167,5 @@ def _state(order: Order) -> dict[str, Any]:
     """Return an order's state as JSON: what its evolution has assigned, and the status that follows from it."""
     assigned = {name: value for name, value in vars(order).items() if not name.startswith("_")}
     told = {"order_id": order.id, "version": order.version, "status": order.status, **assigned}
+    told["erased"] = sorted(order.erased)
     return _JSON.dump_python(told, mode="json")  # type: ignore[no-any-return]  # the adapter of Any

@@ -34,9 +34,11 @@ _FIRST_RETRY, _LONGEST_RETRY = 1.0, 20.0
 _GRACE_SECONDS = 4.0
 
 _WAITING = """
-SELECT o.* FROM view.order_status o
+SELECT o.order_id, o.country, o.product, o.vehicle_country, personal.opened(o.plate, k.vehicle_view) AS plate,
+       o.valid_from, o.ends_at, o.started_at, o.generation, o.version
+FROM view.order_status o JOIN personal.keys k USING (order_id)
 LEFT JOIN effect.registrations r ON (r.order_id, r.started_at) = (o.order_id, o.started_at)
-WHERE o.status = 'registering'
+WHERE o.status = 'registering' AND o.plate IS NOT NULL AND k.vehicle_view IS NOT NULL
   AND coalesce(r.leased_until < clock_timestamp(), true) AND coalesce(r.retry_at <= clock_timestamp(), true)
 ORDER BY o.starts_at LIMIT %s
 """
@@ -190,10 +192,12 @@ class Registration:
 def application_for(row: dict[str, Any]) -> Application:
     """Return what the authority is told of an order: the plate in normal form, days as days and hours as hours."""
     bought = product(row["product"])
+    plate = Vehicle.of(row["vehicle_country"], row["plate"]).normal
+    assert plate is not None  # noqa: S101  # only an erased vehicle has none; for the type only
     return Application(
         reference=row["order_id"],
         country=row["country"],
-        plate=Vehicle.of(row["vehicle_country"], row["plate"]).normal,
+        plate=plate,
         product=row["product"],
         valid_from=row["valid_from"],
         valid_until=_last_day(bought, row["ends_at"]),

@@ -42,7 +42,7 @@ class Writing:
         self._sender = sender
 
     def rendered(self, row: dict[str, Any]) -> RenderedMail:
-        """Return subject and texts of one mail."""
+        """Return subject and texts of one mail: a row with its `facts`, and `contact` and `vehicle` opened."""
         return render(row["kind"], row["language"], self._facts(row))
 
     def message(self, row: dict[str, Any]) -> EmailMessage:
@@ -62,7 +62,8 @@ class Writing:
         return message
 
     def _facts(self, row: dict[str, Any]) -> MailFacts:
-        stored = dict(row["facts"])
+        # What was erased is missing here, and in the mail.
+        stored = {**row["facts"], **(row["contact"] or {}), **(row["vehicle"] or {})}
         order_id: UUID = row["order_id"]
         generation = stored.pop("link_generation")
         number = stored["order_number"]

@@ -12,17 +12,16 @@ class MailFacts:
     details can be corrected; None while the order waits for something else. `outstanding` is the exact rest to
     pay, `refund` what goes back. `same_day` says that cover begins at registration (case 9). `reason` is a code
     of hold, rejection or refund, or a sentence to be quoted. `manage_url` and `start_url` are secrets of the
-    current address; the old address (`old_email`) never sees them. `support_whatsapp` is a telephone number.
+    current address; the old address (`old_email`) never sees them. `email`, `plate` and a `reason` in somebody's
+    own words are None once they were erased. `support_whatsapp` is a telephone number.
     """
 
     order_number: str
     order_id: str
     ordered_at: datetime
-    email: str
     product: str
     country: str
     vehicle_country: str
-    plate: str
     valid_from: str
     starts_at: datetime
     ends_at: datetime
@@ -35,6 +34,8 @@ class MailFacts:
     payee_name: str
     payee_iban: str
     manage_url: str
+    email: str | None = None
+    plate: str | None = None
     start_url: str | None = None
     same_day: bool = False
     due_at: datetime | None = None

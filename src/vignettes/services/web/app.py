@@ -75,7 +75,7 @@ def _health(client: Client, roles: Sequence[str], database: AsyncConnectionPool)
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Tell Prometheus how the service stands."""
-        return Response(await exposition(database), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition(client, database), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

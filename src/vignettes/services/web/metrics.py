@@ -5,20 +5,43 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from psycopg_pool import AsyncConnectionPool
 
 from vignettes.domain.details import Status
+from vignettes.services import discovery
 
 DATABASE_SECONDS = 3.0
 
 _BEHIND = "SELECT view, events_behind FROM read.projection_lag ORDER BY view"
 _ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
-_MAILS = "SELECT count(*) FROM read.emails WHERE state <> 'sent'"
+_MAILS = "SELECT count(*) FROM read.emails WHERE state IN ('waiting', 'retrying')"
 # By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
 _OVERDUE = "SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < clock.now()"
+
+
+#: What a writer tells of itself, as metrics.
+_OF_A_WRITER: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str]] = {
+    "queue_waiting": (GaugeMetricFamily, "Commands that wait for the next group."),
+    "queue_capacity": (GaugeMetricFamily, "Commands that may wait; more are turned away."),
+    "queue_turned_away": (CounterMetricFamily, "Commands answered `unavailable` because the queue was full."),
+    "groups": (CounterMetricFamily, "Transactions that commands went into."),
+    "group_commands": (CounterMetricFamily, "Commands that went into them."),
+    "group_largest": (GaugeMetricFamily, "Commands of the largest of them."),
+}
+_ORDERING = "ordering"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One ordering process, and how its writer fares."""
+
+    process: str
+    stats: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +54,12 @@ class Standing:
     overdue: int
 
 
-async def exposition(database: AsyncConnectionPool) -> bytes:
-    """Return all metrics in the text format. Without the database the process's own are still told."""
+async def exposition(client: Client, database: AsyncConnectionPool) -> bytes:
+    """Return all metrics in the text format. Without the database or NATS the process's own are still told."""
+    standing, writers = await asyncio.gather(_standing(database), _writers(client))
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gauges(await _standing(database)))
+    registry.register(_Gauges(standing))
+    registry.register(_Writers(writers))
     return generate_latest(REGISTRY) + generate_latest(registry)
 
 
@@ -53,6 +78,35 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
     [(overdue,)] = await (await connection.execute(_OVERDUE)).fetchall()
     # A status that no order has now is told as zero: a series that vanishes can't be watched.
     return Standing(behind, {**dict.fromkeys(Status, 0), **orders}, mails, overdue)
+
+
+async def _writers(client: Client) -> list[Writer]:
+    """Ask every ordering process how its writer fares; all its commands go through the one."""
+    if not client.is_connected:
+        return []
+    try:
+        processes = await discovery.told(client, _ORDERING)
+    except NatsError:
+        return []
+    return [
+        Writer(process.id, next(endpoint.data for endpoint in process.endpoints if endpoint.data))
+        for process in processes
+        if any(endpoint.data for endpoint in process.endpoints)
+    ]
+
+
+class _Writers(Collector):
+    """The writers of the ordering processes, each by the id that discovery knows it by."""
+
+    def __init__(self, writers: list[Writer]) -> None:
+        self._writers = writers
+
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+        for name, (kind, meaning) in _OF_A_WRITER.items():
+            family = kind(f"vignettes_command_{name}", meaning, labels=["process"])
+            for writer in self._writers:
+                family.add_metric([writer.process], writer.stats[name])
+            yield family
 
 
 class _Gauges(Collector):

@@ -1,0 +1,74 @@
+"""Where an order stands: the questions that its state answers."""
+
+from datetime import datetime
+
+from vignettes.domain.account import Account
+from vignettes.domain.catalogue import Price
+from vignettes.domain.details import Details, Status, Vignette
+from vignettes.domain.money import Money, zero
+from vignettes.domain.schedule import Deadline, Terms
+
+
+class Standing:
+    """What follows from the state of an order; the Order itself assigns that state, and nothing else does."""
+
+    details: Details
+    price: Price
+    account: Account
+    paid_at: datetime | None
+    wished: bool
+    hold: str | None
+    generation_began_at: datetime | None
+    started_at: datetime | None
+    started_rule: str | None
+    rejected: bool
+    vignette: Vignette | None
+    refund: Money | None
+    refunded: bool
+    expired: bool
+
+    @property
+    def outstanding(self) -> Money:
+        """What is still to be paid; nothing once the order has ended."""
+        rest = (self.price.total - self.account.credited).positive()
+        return rest if self.is_open else zero(rest.currency)
+
+    @property
+    def is_paid(self) -> bool:
+        return not self.account.credited < self.price.total
+
+    @property
+    def is_open(self) -> bool:
+        """Neither on its way back to the payer nor expired."""
+        return self.refund is None and not self.expired
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is owed any more, neither a vignette nor money (case 55)."""
+        over = self.status in {Status.ISSUED, Status.REFUNDED, Status.EXPIRED}
+        return over and not self.account.surplus_open
+
+    @property
+    def status(self) -> Status:
+        """The first that holds: what ended it, what is under way, what it waits for."""
+        if self.vignette:
+            return Status.ISSUED
+        if self.refund is not None:
+            return Status.REFUNDED if self.refunded else Status.REFUND_PENDING
+        if self.expired:
+            return Status.EXPIRED
+        if self.started_at:
+            return Status.REGISTERING
+        if self.rejected:
+            return Status.ACTION_NEEDED
+        if self.is_paid:
+            return Status.ON_HOLD if self.hold else Status.SCHEDULED
+        return Status.PARTIALLY_PAID if self.account.credited else Status.AWAITING_PAYMENT
+
+    def deadline(self, terms: Terms) -> Deadline | None:
+        """When registration must start, and by which rule; None unless the order waits for just that."""
+        since = self.generation_began_at
+        if self.status is not Status.SCHEDULED or self.paid_at is None or since is None:
+            return None
+        wished = self.wished or self.started_rule is not None  # after a rejection it is tried at once (49)
+        return self.details.deadline(self.paid_at, terms, wished=wished, not_before=since)

@@ -1,0 +1,272 @@
+"""Personal data under each order's own keys: sealed in events and views, and erased by destroying the keys."""
+
+import hashlib
+import hmac
+import os
+import time
+from base64 import b64decode, b64encode
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from vignettes.domain.personal import DataClass
+from vignettes.eventstore.masterkeys import MasterKeys
+
+#: How long an opened key is kept at hand, in seconds, and of how many orders.
+CACHE_SECONDS = 60.0
+CACHED_ORDERS = 50_000
+
+SELECT_KEYS = "SELECT * FROM personal.keys WHERE order_id = ANY(%s)"
+
+_WITHOUT_KEYS = """
+SELECT e.originator_id AS order_id FROM log.events e
+WHERE e.originator_version = 1 AND NOT EXISTS (SELECT FROM personal.keys k WHERE k.order_id = e.originator_id)
+LIMIT 1000
+"""
+_GIVE_KEYS = """
+INSERT INTO personal.keys (order_id, master, contact, vehicle, contact_view, vehicle_view)
+VALUES (%(order_id)s, %(master)s, %(contact)s, %(vehicle)s, %(contact_view)s, %(vehicle_view)s)
+ON CONFLICT DO NOTHING
+"""
+_WRAPPED_BY_OTHERS = "SELECT * FROM personal.keys WHERE master <> %s LIMIT 1000 FOR UPDATE"
+_WRAP = """
+UPDATE personal.keys SET master = %(master)s, contact = %(contact)s, vehicle = %(vehicle)s
+WHERE order_id = %(order_id)s
+"""
+
+_KEY_BYTES, _NONCE_BYTES, _VIEW_NONCE_BYTES, _BLOCK_BYTES = 32, 12, 16, 32
+_SEALED, _PLAIN = "a1:", "p1:"
+
+
+class UnreadableSecret(Exception):
+    """A sealed text does not open with its order's key: it was changed, or moved from another order or field."""
+
+
+class MissingKeys(Exception):
+    """An order has events but no keys were ever kept for it: restore personal.keys from its backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """One class of one order: for its events, and for the tables of the views."""
+
+    events: AESGCM
+    view: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    until: float
+    keys: dict[DataClass, _Keys | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeys:
+    """The row of personal.keys that goes into the transaction of an order's first event."""
+
+    order_id: UUID
+    master: str
+    contact: bytes
+    vehicle: bytes
+    contact_view: bytes
+    vehicle_view: bytes
+
+
+class Vault:
+    """The keys of orders, opened and at hand for a bounded time. Each thread that works with orders has its own.
+
+    What is sealed for one order and field opens there only. A class whose keys were destroyed opens as None.
+    """
+
+    def __init__(self, masters: MasterKeys) -> None:
+        self._masters = masters
+        self._held: OrderedDict[UUID, _Held] = OrderedDict()
+        self._new: dict[UUID, NewKeys] = {}
+
+    # --- keys
+
+    def create(self, order_id: UUID) -> None:
+        """Draw the keys of a new order; `new_keys` gives them to who records it."""
+        drawn = {each: (os.urandom(_KEY_BYTES), os.urandom(_KEY_BYTES)) for each in DataClass}
+        wrapped = {
+            each: self._masters.wrap(key, _context(order_id, each)) for each, (key, _) in drawn.items()
+        }
+        self._new[order_id] = NewKeys(
+            order_id,
+            self._masters.current,
+            wrapped[DataClass.CONTACT],
+            wrapped[DataClass.VEHICLE],
+            drawn[DataClass.CONTACT][1],
+            drawn[DataClass.VEHICLE][1],
+        )
+        self._hold(order_id, {each: _Keys(AESGCM(key), view) for each, (key, view) in drawn.items()})
+
+    def new_keys(self, order_ids: Iterable[UUID]) -> list[NewKeys]:
+        """Return, once, the keys that were drawn for these orders."""
+        return [keys for each in order_ids if (keys := self._new.pop(each, None))]
+
+    def missing(self, order_ids: Iterable[UUID]) -> list[UUID]:
+        """Return those whose keys must be read before anything of them can be opened or sealed."""
+        now = time.monotonic()
+        return [each for each in order_ids if (held := self._held.get(each)) is None or held.until < now]
+
+    def take(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Open and hold rows of personal.keys."""
+        for row in rows:
+            order_id: UUID = row["order_id"]
+            self._hold(order_id, {each: self._opened(order_id, each, row) for each in DataClass})
+
+    def forget(self, order_id: UUID) -> None:
+        """Hold an order's keys no longer."""
+        self._held.pop(order_id, None)
+        self._new.pop(order_id, None)
+
+    def _opened(self, order_id: UUID, data_class: DataClass, row: dict[str, Any]) -> _Keys | None:
+        wrapped, view = row[data_class], row[f"{data_class}_view"]
+        if wrapped is None or view is None:
+            return None
+        key = self._masters.unwrap(row["master"], bytes(wrapped), _context(order_id, data_class))
+        return _Keys(AESGCM(key), bytes(view))
+
+    def _hold(self, order_id: UUID, keys: dict[DataClass, _Keys | None]) -> None:
+        self._held[order_id] = _Held(time.monotonic() + CACHE_SECONDS, keys)
+        self._held.move_to_end(order_id)
+        if len(self._held) > CACHED_ORDERS:
+            self._held.popitem(last=False)
+
+    def _keys(self, order_id: UUID, data_class: DataClass) -> _Keys | None:
+        try:
+            return self._held[order_id].keys[data_class]
+        except KeyError:
+            raise MissingKeys(f"{MissingKeys.__doc__} Order {order_id}.") from None
+
+    # --- in events
+
+    def seal(self, order_id: UUID, data_class: DataClass, field: str, text: str | None) -> str | None:
+        """Return a text as it stands in an event. Raises MissingKeys for a class that was erased."""
+        if text is None:
+            return None
+        keys = self._keys(order_id, data_class)
+        if keys is None:
+            raise MissingKeys(f"The {data_class} data of order {order_id} was erased; nothing can be added.")
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + keys.events.encrypt(nonce, text.encode(), order_id.bytes + field.encode())
+        return _SEALED + b64encode(sealed).decode()
+
+    def open(self, order_id: UUID, data_class: DataClass, field: str, stored: str | None) -> str | None:
+        """Return the text that was sealed, None when it was erased. Raises UnreadableSecret, MissingKeys."""
+        if stored is None:
+            return None
+        if stored.startswith(_PLAIN):
+            return stored.removeprefix(_PLAIN)
+        keys = self._keys(order_id, data_class)
+        if keys is None:
+            return None
+        try:
+            sealed = b64decode(stored.removeprefix(_SEALED))
+            associated = order_id.bytes + field.encode()
+            return keys.events.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated).decode()
+        except (InvalidTag, ValueError):
+            raise UnreadableSecret(f"{UnreadableSecret.__doc__} Order {order_id}, {field}.") from None
+
+    # --- in the tables of the views
+
+    def shown(self, order_id: UUID, data_class: DataClass, text: str | None) -> str | None:
+        """Return a text as a view keeps it, in PostgreSQL's hexadecimal form; personal.opened() gives it back.
+
+        The same text of the same order comes out the same, so that two folds of the log can be compared.
+        """
+        keys = self._keys(order_id, data_class)
+        if text is None or keys is None:
+            return None
+        return "\\x" + sealed_for_view(keys.view, text).hex()
+
+
+def sealed_for_view(key: bytes, text: str) -> bytes:
+    """Return a text under the key that a class of an order's data has in the tables of the views."""
+    plain_text = text.encode()
+    nonce = hmac.digest(key, plain_text, "sha256")[:_VIEW_NONCE_BYTES]
+    return nonce + _stream_xor(key, nonce, plain_text)
+
+
+def give_keys(connection: Connection[DictRow], masters: MasterKeys) -> int:
+    """Give keys to orders from before there were any, and return to how many. Safe to repeat, and side by side.
+
+    What their first events hold in the clear stays so; what is added, and what views show, is sealed.
+    """
+    vault, given = Vault(masters), 0
+    while rows := connection.execute(_WITHOUT_KEYS).fetchall():
+        for row in rows:
+            vault.create(row["order_id"])
+            [keys] = vault.new_keys([row["order_id"]])
+            vault.forget(row["order_id"])
+            given += connection.execute(_GIVE_KEYS, asdict(keys)).rowcount
+    return given
+
+
+def wrap_anew(connection: Connection[DictRow], masters: MasterKeys) -> Iterator[int]:
+    """Wrap every key that another than the current master key wraps; gives how many are done, batch by batch.
+
+    Data keys stay as they are, and so does all that they sealed. Stopped half way, it goes on where it was.
+    """
+    done = 0
+    while True:
+        with connection.transaction():
+            rows = connection.execute(_WRAPPED_BY_OTHERS, (masters.current,)).fetchall()
+            for row in rows:
+                context = {each: _context(row["order_id"], each) for each in DataClass}
+                wrapped = {
+                    str(each): masters.wrap(masters.unwrap(row["master"], bytes(row[each]), of), of)
+                    if row[each] is not None
+                    else None
+                    for each, of in context.items()
+                }
+                connection.execute(_WRAP, {**row, **wrapped, "master": masters.current})
+        if not rows:
+            return
+        done += len(rows)
+        yield done
+
+
+def plain(text: str | None) -> str | None:
+    """Return a text that the log holds in the clear, in the form of one that is sealed (for upcasters)."""
+    return None if text is None else _PLAIN + text
+
+
+def _context(order_id: UUID, data_class: DataClass) -> bytes:
+    return order_id.bytes + data_class.encode()
+
+
+def _stream_xor(key: bytes, nonce: bytes, plain_text: bytes) -> bytes:
+    blocks: Sequence[bytes] = [
+        hashlib.sha256(key + nonce + number.to_bytes(4, "big")).digest()
+        for number in range(-(-len(plain_text) // _BLOCK_BYTES))
+    ]
+    stream = b"".join(blocks)[: len(plain_text)]
+    mixed = int.from_bytes(stream, "big") ^ int.from_bytes(plain_text, "big")
+    return mixed.to_bytes(len(plain_text), "big")
+
+
+class BlindIndex:
+    """Keyed hashes of what a customer knows: equal for equal data, and no way back without the key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def email(self, address: str) -> bytes:
+        """Return the digest of an address, whatever its capitals."""
+        return self._digest(b"email", address.strip().casefold())
+
+    def plate(self, country: str, normal: str) -> bytes:
+        """Return the digest of a plate in normal form, of a country in ISO 3166."""
+        return self._digest(b"plate", f"{country} {normal}")
+
+    def _digest(self, kind: bytes, text: str) -> bytes:
+        return hmac.digest(self._key, kind + b"\0" + text.encode(), "sha256")

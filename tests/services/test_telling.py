@@ -1,0 +1,81 @@
+"""What other services are told: of every event something, of nobody anything."""
+
+import json
+
+import pytest
+
+from eventstore_helpers import DAY, HOUR, NOON, TERMS, a_vault, an_order, details, issue, pay, start, stories
+from vignettes.domain.personal import ALL_CLASSES, DataClass
+from vignettes.eventstore.codec import Envelope, OrderMapper
+from vignettes.messages import events
+from vignettes.services.publishing import headers
+from vignettes.services.telling import event_type, told
+
+SECRETS = ("SECRET", "secret@example.org", "Jana")
+
+
+def spoken():
+    """Orders in which people and authorities wrote whatever they liked."""
+    order = start(pay(an_order(details(plate="SECRET 1"), email="secret@example.org")))
+    order.record_rejection("no vehicle SECRET 1 of Jana", order.generation, NOON + HOUR)
+    order.correct_details(details(plate="SECRET 2"), NOON + 2 * HOUR)
+    order.correct_email("new.secret@example.org", NOON + 2 * HOUR)
+    issue(start(order, NOON + 3 * HOUR), NOON + 4 * HOUR)
+    refunded = pay(an_order(email="secret@example.org"))
+    refunded.request_refund("Jana is ill, secret@example.org", NOON + HOUR)
+    refunded.confirm_refund("Jana", refunded.refund, NOON + 2 * HOUR)
+    for ended in (order, refunded):
+        ended.erase(ALL_CLASSES, NOON + DAY)
+    return [order, refunded]
+
+
+def recorded(orders):
+    """Return every event of some orders as a follower sees it, with the order as it was after it."""
+    mapper = OrderMapper(a_vault())
+    for order in orders:
+        state = None
+        for position, event in enumerate(order.collect_events(), 1):
+            stored = mapper.to_stored_event(event, Envelope("Jana"))
+            seen = mapper.to_recorded(stored, position)
+            state = seen.event.mutate(state)
+            yield seen, state
+
+
+def published(orders):
+    """Return type, body and headers of what is published of some orders."""
+    return [
+        (event_type(seen), told(seen, order, TERMS).model_dump_json(), headers(seen, event_type(seen)))
+        for seen, order in recorded(orders)
+    ]
+
+
+def test_every_event_is_told():
+    """Under a type of its own; none of them is unknown to the published language."""
+    assert {kind for kind, _, _ in published([*stories(), *spoken()])} == set(events.EVENTS)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_nothing_that_is_published_tells_who_or_which_vehicle(secret):
+    """Whatever people wrote: what lies in a stream can not be taken back (I10)."""
+    for kind, body, head in published(spoken()):
+        assert secret not in body + str(head), kind
+
+
+def test_a_reason_that_is_no_code_of_ours_is_another_reason():
+    """Also one that was erased since: published again, it is still a reason."""
+    reasons = [json.loads(body)["reason"] for kind, body, _ in published(spoken()) if "rejected" in kind]
+    assert reasons == ["other"]
+
+
+def test_an_erasure_tells_which_classes_are_to_be_let_go_of():
+    """Only those that were erased now, so that a neighbour knows what to do."""
+    order = an_order()
+    order.expire(TERMS, NOON + 30 * DAY)
+    order.erase([DataClass.CONTACT], NOON + 31 * DAY)
+    order.erase(ALL_CLASSES, NOON + 32 * DAY)
+    erasures = [json.loads(body) for kind, body, _ in published([order]) if kind == "personal-data-erased"]
+    assert [each["classes"] for each in erasures] == [["contact"], ["vehicle"]]
+    assert erasures[0].keys() == {
+        "order_id", "order_number", "version", "status", "country", "product", "classes"
+    }  # fmt: skip
+    assert erasures[0]["status"] == "expired"
