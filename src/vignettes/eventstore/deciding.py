@@ -225,7 +225,6 @@ def _destroyed(events: Sequence[Any]) -> Iterator[Destroyed]:
             yield Destroyed(
                 event.originator_id,
                 event.originator_version,
-                event.TOPIC,
                 contact=DataClass.CONTACT in event.classes,
                 vehicle=DataClass.VEHICLE in event.classes,
             )

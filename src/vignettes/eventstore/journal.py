@@ -1,5 +1,6 @@
 """What a group of commands needs of the log, in two round trips: look before deciding, append afterwards."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,47 +11,28 @@ from uuid import UUID
 import psycopg
 from eventsourcing.persistence import StoredEvent
 from psycopg import Connection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import TupleRow
 
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.personal import SELECT_KEYS, NewKeys
-from vignettes.eventstore.recorder import APPEND_LOCK, CHANNEL
+from vignettes.eventstore.personal import NewKeys
 from vignettes.eventstore.upcasting import UPCASTERS
 
 #: Plans are made once and kept, while the log grows: tables are looked up by index, the group's own rows are hashed.
 _PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off -c enable_mergejoin=off"
 
-_KNOWN = """
-SELECT clock.now() AS now, c.* FROM (VALUES (1)) AS one (x) LEFT JOIN log.commands c ON c.command_id = ANY(%b::uuid[])
-"""
-_NEWER = """
-SELECT e.originator_id, e.originator_version, e.topic, e.state
-FROM unnest(%b::uuid[], %b::bigint[]) AS known (id, version)
-CROSS JOIN LATERAL (
-    SELECT * FROM log.events
-    WHERE originator_id = known.id AND originator_version > known.version
-    ORDER BY originator_version OFFSET 0
-) AS e
-"""
-_OWNERS = "SELECT payment_id, order_id FROM log.payments WHERE payment_id = ANY(%b::text[])"
-_SERIALS = "SELECT nextval('log.order_serial') AS serial FROM generate_series(1, %b::int)"
-_IN_THE_CLEAR = """
-SELECT DISTINCT originator_id FROM log.events WHERE originator_id = ANY(%s) AND topic = ANY(%s)
-"""
-_LOCK = "SELECT pg_advisory_xact_lock(%s)"
-_NOTIFY = f'NOTIFY "{CHANNEL}"'
-_APPEND: LiteralString = (
-    resources.files("vignettes.eventstore").joinpath("append_group.sql").read_text(encoding="utf-8")
+_LOOK: LiteralString = (
+    resources.files("vignettes.eventstore").joinpath("look.sql").read_text(encoding="utf-8")
 )
-_DESTROY = """
-UPDATE personal.keys k
-SET contact = CASE WHEN g.contact THEN NULL ELSE k.contact END,
-    contact_view = CASE WHEN g.contact THEN NULL ELSE k.contact_view END,
-    vehicle = CASE WHEN g.vehicle THEN NULL ELSE k.vehicle END,
-    vehicle_view = CASE WHEN g.vehicle THEN NULL ELSE k.vehicle_view END
-FROM unnest(%b::uuid[], %b::bigint[], %b::bool[], %b::bool[]) AS g (order_id, version, contact, vehicle)
-JOIN log.events e ON e.originator_id = g.order_id AND e.originator_version = g.version AND e.topic = %s
-WHERE k.order_id = g.order_id
+_APPEND = """
+SELECT is_stale, at_position FROM log.append(
+    %(command_units)b::int[], %(command_ids)b::uuid[], %(hashes)b::bytea[], %(order_ids)b::uuid[],
+    %(order_versions)b::bigint[], %(replies)b::text[], %(recorded_at)b::timestamptz[],
+    %(event_units)b::int[], %(ids)b::uuid[], %(versions)b::bigint[], %(topics)b::text[], %(states)b::bytea[],
+    %(payment_units)b::int[], %(payment_ids)b::text[], %(payment_orders)b::uuid[],
+    %(key_units)b::int[], %(key_ids)b::uuid[], %(masters)b::text[], %(contacts)b::bytea[], %(vehicles)b::bytea[],
+    %(contact_views)b::bytea[], %(vehicle_views)b::bytea[],
+    %(erased_ids)b::uuid[], %(erased_versions)b::bigint[], %(erased_contacts)b::bool[], %(erased_vehicles)b::bool[]
+) ORDER BY place
 """
 
 
@@ -84,12 +66,12 @@ class Seen:
     """
 
     now: datetime
-    known: dict[UUID, Known]
-    newer: list[StoredEvent]
-    keys: list[DictRow]
-    owners: dict[str, UUID]
-    serials: list[int]
-    in_the_clear: set[UUID]
+    known: dict[UUID, Known] = field(default_factory=dict)
+    newer: list[StoredEvent] = field(default_factory=list)
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    owners: dict[str, UUID] = field(default_factory=dict)
+    serials: list[int] = field(default_factory=list)
+    in_the_clear: set[UUID] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +80,6 @@ class Destroyed:
 
     order_id: UUID
     version: int
-    topic: str
     contact: bool
     vehicle: bool
 
@@ -136,7 +117,7 @@ class Journal:
     """
 
     url: str
-    _connection: Connection[DictRow] | None = field(default=None, init=False)
+    _connection: Connection[TupleRow] | None = field(default=None, init=False)
 
     def look(self, wanted: Wanted) -> Seen:
         """Read in one round trip all that deciding needs. A connection that has died meanwhile is replaced, once."""
@@ -150,45 +131,22 @@ class Journal:
             return self._look(wanted)
 
     def _look(self, wanted: Wanted) -> Seen:
-        connection = self._connected()
-        with connection.pipeline():
-            known = connection.execute(_KNOWN, (list(wanted.command_ids),), prepare=True)
-            newer = keys = owners = clear = serials = None
-            if wanted.versions:
-                versions = (list(wanted.versions), list(wanted.versions.values()))
-                newer = connection.execute(_NEWER, versions, prepare=True)
-            if wanted.without_keys:
-                keys = connection.execute(SELECT_KEYS, (list(wanted.without_keys),), prepare=True)
-            if wanted.payment_ids:
-                owners = connection.execute(_OWNERS, (list(wanted.payment_ids),), prepare=True)
-            if wanted.erasing:
-                clear = connection.execute(_IN_THE_CLEAR, (list(wanted.erasing), list(UPCASTERS)))
-            if wanted.serials:
-                serials = connection.execute(_SERIALS, (wanted.serials,), prepare=True)
-        rows = known.fetchall()
-        return Seen(
-            now=rows[0]["now"],
-            known={row["command_id"]: _known(row) for row in rows if row["command_id"]},
-            newer=[_stored(row) for row in newer] if newer else [],
-            keys=keys.fetchall() if keys else [],
-            owners={row["payment_id"]: row["order_id"] for row in owners} if owners else {},
-            serials=[row["serial"] for row in serials] if serials else [],
-            in_the_clear={row["originator_id"] for row in clear} if clear else set(),
-        )
+        question = {
+            "command_ids": list(wanted.command_ids),
+            "order_ids": list(wanted.versions),
+            "versions": list(wanted.versions.values()),
+            "without_keys": list(wanted.without_keys),
+            "payment_ids": list(wanted.payment_ids),
+            "erasing": list(wanted.erasing),
+            "clear_topics": list(UPCASTERS),
+            "serials": wanted.serials,
+        }
+        return _seen(self._connected().execute(_LOOK, question, prepare=True, binary=True).fetchall())
 
     def append(self, entries: Sequence[Entry]) -> list[Written]:
         """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""
-        connection = self._connected()
-        events = any(entry.events for entry in entries)
-        # Each statement is sent without waiting for the one before it; the lock is held to the commit.
-        with connection.pipeline(), connection.transaction():
-            connection.execute(_LOCK, (APPEND_LOCK,), prepare=True)
-            if events:
-                connection.execute(_NOTIFY)
-            cursor = connection.execute(_APPEND, _parameters(entries), prepare=True)
-            for destroyed in [each for entry in entries for each in entry.destroyed]:
-                connection.execute(_DESTROY, _destruction(destroyed))
-            return [Written(row["stale"], row["position"]) for row in cursor.fetchall()]
+        cursor = self._connected().execute(_APPEND, _parameters(entries), prepare=True, binary=True)
+        return [Written(stale, position) for stale, position in cursor.fetchall()]
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
@@ -196,29 +154,43 @@ class Journal:
             self._connection.close()
             self._connection = None
 
-    def _connected(self) -> Connection[DictRow]:
+    def _connected(self) -> Connection[TupleRow]:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = psycopg.connect(
                 conninfo(self.url, "vignettes_writer", name="vignettes ordering", options=_PLANS),
-                autocommit=True,
-                row_factory=dict_row,
+                autocommit=True,  # each of our statements is a transaction of its own
             )
         return self._connection
 
 
-def _known(row: DictRow) -> Known:
-    return Known(bytes(row["payload_hash"]), row["order_id"], row["position"], row["reply"])
-
-
-def _stored(row: DictRow) -> StoredEvent:
-    state = bytes(row["state"])
-    return StoredEvent(row["originator_id"], row["originator_version"], row["topic"], state)
+def _seen(rows: Sequence[TupleRow]) -> Seen:
+    """Sort the rows of look.sql by what they are."""
+    seen = Seen(now=rows[0][1])
+    for kind, _, one_id, other_id, number, text, *secrets in rows:
+        match kind:
+            case "newer":
+                seen.newer.append(StoredEvent(one_id, number, text, bytes(secrets[0])))
+            case "known":
+                seen.known[one_id] = Known(bytes(secrets[0]), other_id, number, json.loads(text))
+            case "keys":
+                names = ("contact", "vehicle", "contact_view", "vehicle_view")
+                seen.keys.append(
+                    {"order_id": one_id, "master": text, **dict(zip(names, secrets, strict=True))}
+                )
+            case "owner":
+                seen.owners[text] = one_id
+            case "serial":
+                seen.serials.append(number)
+            case "clear":
+                seen.in_the_clear.add(one_id)
+    return seen
 
 
 def _parameters(entries: Sequence[Entry]) -> dict[str, Any]:
     events = [(entry.unit, event) for entry in entries for event in entry.events]
     paid = [entry for entry in entries if entry.payment_id]
     keys = [(entry.unit, keys) for entry in entries for keys in entry.keys]
+    erased = [destroyed for entry in entries for destroyed in entry.destroyed]
     return {
         "command_units": [entry.unit for entry in entries],
         "command_ids": [entry.command_id for entry in entries],
@@ -226,7 +198,7 @@ def _parameters(entries: Sequence[Entry]) -> dict[str, Any]:
         "order_ids": [entry.order_id for entry in entries],
         "order_versions": [entry.order_version for entry in entries],
         "replies": [entry.reply for entry in entries],
-        "recorded_ats": [entry.recorded_at for entry in entries],
+        "recorded_at": [entry.recorded_at for entry in entries],
         "event_units": [unit for unit, _ in events],
         "ids": [event.originator_id for _, event in events],
         "versions": [event.originator_version for _, event in events],
@@ -242,14 +214,8 @@ def _parameters(entries: Sequence[Entry]) -> dict[str, Any]:
         "vehicles": [each.vehicle for _, each in keys],
         "contact_views": [each.contact_view for _, each in keys],
         "vehicle_views": [each.vehicle_view for _, each in keys],
+        "erased_ids": [each.order_id for each in erased],
+        "erased_versions": [each.version for each in erased],
+        "erased_contacts": [each.contact for each in erased],
+        "erased_vehicles": [each.vehicle for each in erased],
     }
-
-
-def _destruction(destroyed: Destroyed) -> tuple[Any, ...]:
-    return (
-        [destroyed.order_id],
-        [destroyed.version],
-        [destroyed.contact],
-        [destroyed.vehicle],
-        destroyed.topic,
-    )

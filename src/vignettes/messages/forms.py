@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from email_validator import EmailNotValidError, validate_email
@@ -10,6 +11,9 @@ from pydantic_core import PydanticCustomError
 
 #: Unicode's categories Cc, Cs, Zl and Zp.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: What may stand before the @ without any further look (RFC 5322, dot-atom of letters, digits and the usual signs).
+_PLAIN_LOCAL = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*")
+_LONGEST_LOCAL = 64
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
@@ -28,6 +32,19 @@ def _plain_line(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
+    """Return the address as it is kept. What stands before the @ is usually plain; domains come again and again."""
+    local, at, domain = text.rpartition("@")
+    if at and len(local) <= _LONGEST_LOCAL and _PLAIN_LOCAL.fullmatch(local):
+        return f"{local}@{_domain(domain)}"
+    return _validated(text)
+
+
+@lru_cache(maxsize=10_000)
+def _domain(text: str) -> str:
+    return _validated(f"a@{text}").removeprefix("a@")
+
+
+def _validated(text: str) -> str:
     try:
         # Mail servers that know ASCII only must be able to deliver: the domain is kept as they write it.
         found = validate_email(text, check_deliverability=False, test_environment=True, allow_smtputf8=False)

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -94,12 +94,12 @@ class Endpoints:
         subscriber = self.broker.subscriber(subject, queue=queue, title=subject)
         subscriber(_described(stats.name, message, reply))
 
+        under_way = _UnderWay(lambda: subscriber.lock)
+
         async def consume(raw: Msg) -> None:
             if not subscriber.running:
                 return
-            under_way = ExitStack()
-            under_way.enter_context(subscriber.lock)
-            asked = Asked(raw, stats, under_way.close)
+            asked = Asked(raw, stats, under_way)
             try:
                 take(message.model_validate_json(raw.data), asked)
             except ValidationError as error:
@@ -112,14 +112,34 @@ class Endpoints:
         subscriber.consume = consume  # type: ignore[method-assign,assignment]  # its subscription calls it
 
 
+class _UnderWay:
+    """Holds what FastStream waits for when it stops, as long as any request waits for its answer."""
+
+    __slots__ = ("_held", "_lock", "_number")
+
+    def __init__(self, lock: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._lock, self._number, self._held = lock, 0, ExitStack()
+
+    def begin(self) -> None:
+        self._number += 1
+        if self._number == 1:
+            self._held.enter_context(self._lock())
+
+    def end(self) -> None:
+        self._number -= 1
+        if self._number == 0:
+            self._held.close()
+
+
 class Asked:
     """A request that waits for its answer."""
 
-    __slots__ = ("_began", "_raw", "_release", "_stats")
+    __slots__ = ("_began", "_raw", "_stats", "_under_way")
 
-    def __init__(self, raw: Msg, stats: EndpointStats, release: Callable[[], None]) -> None:
+    def __init__(self, raw: Msg, stats: EndpointStats, under_way: _UnderWay) -> None:
         stats.num_requests += 1
-        self._raw, self._stats, self._release = raw, stats, release
+        under_way.begin()
+        self._raw, self._stats, self._under_way = raw, stats, under_way
         self._began = time.perf_counter_ns()
 
     @property
@@ -136,7 +156,7 @@ class Asked:
         except NatsError as error:
             log.warning("request.unanswered", request=self._stats.subject, error=type(error).__name__)
         finally:
-            self._release()
+            self._under_way.end()
             self._stats.processing_time += time.perf_counter_ns() - self._began
 
     async def fail(self, error: Exception, command_id: UUID | None) -> None:
