@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from vignettes.domain.personal import DataClass
 from vignettes.messages.commands import EraseOrder
@@ -25,7 +25,10 @@ async def erase(settings: Settings, order: str, classes: Sequence[DataClass], ac
         return found
     order_id = found["order"]["order_id"]
     command = EraseOrder(
-        command_id=uuid4(), order_id=order_id, classes=tuple(each.value for each in classes), actor=actor
+        command_id=uuid4(),
+        order_id=UUID(order_id),
+        classes=tuple(each.value for each in classes),
+        actor=actor,
     )
     reply = await asking.ask(settings, EraseOrder.subject, command.model_dump_json().encode())
     if reply["ok"]:

@@ -43,6 +43,8 @@ async def run(settings: Settings, out: Console) -> None:
 def _addresses(running: Instance, seconds: float) -> Panel:
     settings = running.settings
     table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")  # addresses are there to be copied
     table.add_row("pages", settings.public_url)
     table.add_row("health", f"http://127.0.0.1:{settings.http_port}/readyz")
     table.add_row("documents", f"http://127.0.0.1:{settings.http_port}/docs")
