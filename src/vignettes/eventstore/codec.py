@@ -1,8 +1,7 @@
 """Events to bytes and back: what happened, wrapped in who asked for it, when, and by which command."""
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, cast, get_type_hints
@@ -12,6 +11,7 @@ from eventsourcing.domain import Aggregate, AggregateEvent
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from vignettes.domain.order import Order
@@ -96,10 +96,6 @@ class _Marked:
     path: tuple[str, ...]
     data_class: DataClass
 
-    @property
-    def name(self) -> str:
-        return self.path[-1]
-
 
 @cache
 def _marked(event_class: type[AggregateEvent]) -> tuple[_Marked, ...]:
@@ -117,12 +113,6 @@ def _marks(hints: dict[str, Any], within: tuple[str, ...]) -> Iterator[_Marked]:
                 yield _Marked(path, mark.data_class)
 
 
-def _changed(value: Any, path: tuple[str, ...], change: Callable[[str | None], str | None]) -> Any:
-    if not path:
-        return change(value)
-    return replace(value, **{path[0]: _changed(getattr(value, path[0]), path[1:], change)})
-
-
 def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
     return {
         "v": ENVELOPE_VERSION,
@@ -134,20 +124,31 @@ def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _upcast(stored: StoredEvent) -> StoredEvent:
+def _upcast(stored: StoredEvent, wrapped: dict[str, Any]) -> str:
+    """Bring an event to its newest form, in place, and return the topic of that."""
     try:
-        wrapped = json.loads(stored.state)
         topic, wrapped["data"] = upcast(stored.topic, wrapped["data"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise UnreadableEvent(
             f"{UnreadableEvent.__doc__} {_named(stored)}: {type(error).__name__}."
         ) from None
-    return StoredEvent(stored.originator_id, stored.originator_version, topic, json.dumps(wrapped).encode())
+    return topic
 
 
-def _unwrap(event_class: type[AggregateEvent], stored: StoredEvent) -> dict[str, Any]:
+def _parsed(stored: StoredEvent) -> dict[str, Any]:
+    """Return the JSON of an event as it is stored."""
     try:
-        return cast("dict[str, Any]", _adapter(event_class).validate_json(stored.state))
+        wrapped = from_json(stored.state)
+        if isinstance(wrapped, dict) and isinstance(wrapped["data"], dict):
+            return wrapped
+    except (ValueError, KeyError):
+        pass
+    raise UnreadableEvent(f"{UnreadableEvent.__doc__} {_named(stored)}: no JSON of ours.")
+
+
+def _typed(event_class: type[AggregateEvent], stored: StoredEvent, wrapped: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", _adapter(event_class).validate_python(wrapped))
     except ValidationError as error:
         # Told by place, never by value: what is quoted here ends in the log, and may be a person's.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
@@ -157,6 +158,22 @@ def _unwrap(event_class: type[AggregateEvent], stored: StoredEvent) -> dict[str,
 
 def _named(stored: StoredEvent) -> str:
     return f"Topic {stored.topic!r}, order {stored.originator_id}, version {stored.originator_version}"
+
+
+def _through(
+    door: Callable[[UUID, DataClass, str, str | None], str | None],
+    order_id: UUID,
+    event_class: type[AggregateEvent],
+    data: dict[str, Any],
+) -> None:
+    """Seal, or open, every personal text of an event, in place; what is of another form, its type refuses."""
+    for mark in _marked(event_class):
+        *outer, name = mark.path
+        holder: Any = data
+        for each in outer:
+            holder = holder.get(each) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and isinstance(text := holder.get(name), str):
+            holder[name] = door(order_id, mark.data_class, name, text)
 
 
 class OrderMapper(Mapper[UUID]):
@@ -178,13 +195,13 @@ class OrderMapper(Mapper[UUID]):
         event_class: type[AggregateEvent] = type(domain_event)
         if issubclass(event_class, Aggregate.Created):
             self.vault.create(domain_event.originator_id)
-        self._through(self.vault.seal, domain_event.originator_id, event_class, wrapped["data"])
-        adapter = _adapter(event_class)
+        told = _adapter(event_class).dump_python(wrapped, mode="json")
+        _through(self.vault.seal, domain_event.originator_id, event_class, told["data"])
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
             topic=get_topic(type(domain_event)),
-            state=adapter.dump_json(wrapped),
+            state=to_json(told),
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> AggregateEvent:
@@ -192,13 +209,16 @@ class OrderMapper(Mapper[UUID]):
 
     def to_recorded(self, stored: StoredEvent, position: int) -> Recorded:
         """Return the event with its envelope. Raises UnknownEvent or UnreadableEvent; the log is never passed over."""
-        if stored.topic in UPCASTERS:
-            stored = _upcast(stored)
-        event_class = event_classes().get(stored.topic)
+        topic, parsed = stored.topic, None
+        if topic in UPCASTERS:
+            parsed = _parsed(stored)
+            topic = _upcast(stored, parsed)
+        event_class = event_classes().get(topic)
         if event_class is None:
             raise UnknownEvent(f"{UnknownEvent.__doc__} {_named(stored)}.")
-        wrapped = _unwrap(event_class, stored)
-        self._through(self.vault.open, cast("UUID", stored.originator_id), event_class, wrapped["data"])
+        parsed = parsed or _parsed(stored)
+        _through(self.vault.open, cast("UUID", stored.originator_id), event_class, parsed["data"])
+        wrapped = _typed(event_class, stored, parsed)
         envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
         event = object.__new__(event_class)
         state = {
@@ -220,19 +240,3 @@ class OrderMapper(Mapper[UUID]):
             envelope,
             event,
         )
-
-    def _through(
-        self,
-        door: Callable[[UUID, DataClass, str, str | None], str | None],
-        order_id: UUID,
-        event_class: type[AggregateEvent],
-        data: dict[str, Any],
-    ) -> None:
-        """Seal, or open, every personal text of an event, in place."""
-        for mark in _marked(event_class):
-            head, *rest = mark.path
-
-            def change(text: str | None, mark: _Marked = mark) -> str | None:
-                return door(order_id, mark.data_class, mark.name, text)
-
-            data[head] = _changed(data[head], tuple(rest), change)
