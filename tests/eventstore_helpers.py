@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from vignettes.domain.details import Consent, Details, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
-from vignettes.domain.personal import ALL_CLASSES, DataClass
+from vignettes.domain.personal import DataClass
 from vignettes.domain.references import number_from_serial
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
@@ -99,7 +99,7 @@ def record(orders: Orders, *changed: Order, actor: str = "test") -> Sequence[int
     turns = itertools.zip_longest(*streams)
     envelope = Envelope(actor, uuid4())
     stored = [orders.codec.to_stored_event(event, envelope) for turn in turns for event in turn if event]
-    return orders.journal.insert_events(stored) or []
+    return orders.log_recorder.insert_events(stored) or []
 
 
 def stories() -> list[Order]:
@@ -211,7 +211,7 @@ def erase(
     database: str, orders: Orders, order: Order, *classes: DataClass, at: datetime = NOON + 60 * DAY
 ) -> None:
     """Let go of an order's personal data, all of it or some classes: the event, and the end of the keys."""
-    order.erase(classes or ALL_CLASSES, at)
+    order.erase(classes or tuple(DataClass), at)
     record(orders, order)
     for erased in order.erased:
         ask(

@@ -16,11 +16,14 @@ import psycopg
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
 
+from vignettes.messages.commands import COMMANDS
+from vignettes.messages.replies import REPLY_OF, Refused
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import free_port
 from vignettes.runtime.settings import Settings, load_settings
 
 PATIENCE_SECONDS = 15.0
+REPLIES = {each.subject: REPLY_OF[each] for each in COMMANDS}
 #: When the service's clock stands as a test begins: a Wednesday morning, far from midnight, DST days and year's ends.
 BEGINNING = datetime.fromisoformat("2027-03-10T08:00:00+00:00")
 _LOOK_AGAIN_SECONDS = 0.01
@@ -63,8 +66,11 @@ class Service:
         return json.loads((await until(request)).data)
 
     async def command(self, name: str, **body: Any) -> dict[str, Any]:
-        """Send a command under a new command_id unless one is given."""
-        return await self.ask(f"orders.v1.{name}", **{"command_id": str(uuid4()), **body})
+        """Send a command under a new command_id unless one is given; its reply must be of the published form."""
+        reply = await self.ask(f"orders.v1.{name}", **{"command_id": str(uuid4()), **body})
+        form = REPLIES[f"orders.v1.{name}"] if reply["ok"] else Refused
+        form.model_validate(reply)
+        return reply
 
     async def now(self) -> datetime:
         """Return the service's time."""

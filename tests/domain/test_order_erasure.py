@@ -6,7 +6,7 @@ from domain.ordering import ORDER_ID, clock, czk, details
 from vignettes.domain.details import Payment, Vignette
 from vignettes.domain.errors import OrderClosed, OrderUnderWay
 from vignettes.domain.order import Order
-from vignettes.domain.personal import ALL_CLASSES, DataClass
+from vignettes.domain.personal import DataClass
 
 AT = clock("2026-07-01 12:00")
 CONTACT, VEHICLE = DataClass.CONTACT, DataClass.VEHICLE
@@ -59,7 +59,7 @@ def test_an_order_under_way_keeps_what_is_needed_for_it(under_way):
     """Something is owed still: a vignette, the money, or a surplus."""
     order = under_way()
     with pytest.raises(OrderUnderWay):
-        order.erase(ALL_CLASSES, AT)
+        order.erase(tuple(DataClass), AT)
     assert order.email == "driver@example.com"
 
 
@@ -68,7 +68,7 @@ def test_an_order_that_has_ended_lets_go_of_all_that_is_personal(ended):
     """What it was and how it ended stays; who and which vehicle does not."""
     order = ended()
     before = (order.status, order.price, order.account, order.details.start, order.details.vehicle.country)
-    order.erase(ALL_CLASSES, AT)
+    order.erase(tuple(DataClass), AT)
     assert (order.email, order.previous_email) == (None, None)
     assert (order.details.vehicle.plate, order.details.vehicle.normal, order.rejection) == (None, None, None)
     after = (order.status, order.price, order.account, order.details.start, order.details.vehicle.country)
@@ -88,9 +88,9 @@ def test_one_class_is_erased_and_the_other_stays():
 def test_erased_twice_is_recorded_once():
     """The same command again says the same."""
     order = issued()
-    order.erase(ALL_CLASSES, AT)
+    order.erase(tuple(DataClass), AT)
     version = order.version
-    order.erase(ALL_CLASSES, AT)
+    order.erase(tuple(DataClass), AT)
     assert order.version == version
 
 

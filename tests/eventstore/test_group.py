@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from eventstore_helpers import (
     a_vault,
@@ -13,6 +14,7 @@ from eventstore_helpers import (
     an_order,
     ask,
     changing,
+    details,
     pay,
     placing,
     record,
@@ -26,6 +28,7 @@ from vignettes.eventstore.append import Appender
 from vignettes.eventstore.codec import UnknownEvent
 from vignettes.eventstore.deciding import Reply
 from vignettes.eventstore.journal import Journal
+from vignettes.eventstore.masterkeys import WrongMasterKey
 
 
 class Counted(Journal):
@@ -77,7 +80,7 @@ def test_a_group_is_one_transaction_with_one_notification(database, appender):
     with psycopg.connect(database, autocommit=True) as listener:
         listener.execute('LISTEN "log"')
         replies = appender.execute_all([placing() for _ in range(50)])
-        wake_ups = list(listener.notifies(timeout=0.2))
+        wake_ups = list(listener.notifies(timeout=0.2, stop_after=2))
     assert ask(database, "SELECT count(DISTINCT xmin::text), count(*) FROM log.events") == [(1, 50)]
     assert len(wake_ups) == 1
     positions = [reply.position for reply in replies]
@@ -186,6 +189,68 @@ def test_what_the_database_can_not_store_is_one_commands_misfortune(database, ap
     assert isinstance(failed, psycopg.DataError)
     assert done.body["version"] == 2
     assert (versions(database, one), versions(database, other)) == ([1], [1, 2])
+
+
+def test_keys_that_do_not_open_fail_their_own_order_only(database, appender, elsewhere):
+    """One row of keys was wrapped by a master key that this process lacks: the others of the group go on."""
+    one, other = placed(appender, 2)
+    repeated = placing(private=lambda _: {"warnings": ["look_alike:2/Z at 1"]})
+    locked = appender.execute(repeated).order_id
+    ask(database, "UPDATE personal.keys SET master = 'unknown' WHERE order_id = ANY(%s)", [one, locked])
+    failed, done, again = elsewhere.execute_all(
+        [writing_to(one, "a@example.com"), writing_to(other, "b@example.com"), repeated]
+    )
+    assert isinstance(failed, WrongMasterKey)
+    assert isinstance(again, WrongMasterKey)
+    assert done.body["version"] == 2
+    assert elsewhere.execute(writing_to(other, "c@example.com")).body["version"] == 3
+    assert versions(database, other) == [1, 2, 3]
+
+
+def test_after_a_fault_in_between_no_order_at_hand_is_believed(database, appender, journal, monkeypatch):
+    """Whatever breaks between deciding and recording: the next command decides on what is on record."""
+    [order_id] = placed(appender)
+    with monkeypatch.context() as broken:
+        broken.setattr(journal, "append", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            appender.execute(writing_to(order_id, "a@example.com"))
+    assert appender.execute(writing_to(order_id, "b@example.com")).body["version"] == 2
+    assert versions(database, order_id) == [1, 2]
+
+
+def test_the_log_takes_no_version_without_the_one_before_it(database, appender, journal, monkeypatch):
+    """The last line of defence: a writer that lost touch with the log is told so, and records nothing."""
+    [order_id] = placed(appender)
+    append = journal.append
+
+    def skipping(entries):
+        for entry in entries:
+            entry.events = [
+                StoredEvent(each.originator_id, each.originator_version + 1, each.topic, each.state)
+                for each in entry.events
+            ]
+        return append(entries)
+
+    monkeypatch.setattr(journal, "append", skipping)
+    with pytest.raises(errors.Conflict):
+        appender.execute(writing_to(order_id, "a@example.com"))
+    assert versions(database, order_id) == [1]
+
+
+def test_a_place_whose_answer_fails_leaves_no_order_behind(database, appender):
+    """Neither in the log nor at hand, where another command could find it."""
+    made = []
+
+    def decide(order, at):
+        made.append(an_order(details(at=at), at=at))
+        return made[-1]
+
+    failed = placing(order_id=None, decide=decide, answer=lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        appender.execute(failed)
+    with pytest.raises(AssertionError):
+        appender.execute(writing_to(made[0].id, "a@example.com"))  # there is no order to write to
+    assert ask(database, "SELECT count(*) FROM log.events") == [0]
 
 
 # --- the same command again ---
@@ -308,6 +373,24 @@ def test_a_payment_for_two_orders_of_one_group_counts_for_the_first(appender):
     first, second = appender.execute_all([paying(one, "bank-1"), paying(other, "bank-1")])
     assert first.body["status"] == "scheduled"
     assert second.refusal["field"] == "payment_id"
+
+
+def test_a_payment_that_was_not_recorded_after_all_refuses_nobody(database, appender, elsewhere):
+    """The first to claim it in a group lost a race for its order: the second is judged by what is on record."""
+    one, other = placed(appender, 2)
+    raced = []
+
+    def late(order, at):
+        if not raced:
+            raced.append(elsewhere.execute(writing_to(one, "theirs@example.com")))
+            pay(order, 39_900, at=at, payment_id="bank-1")
+            return
+        raise errors.OrderClosed  # decided anew, it does not want the money
+
+    first, second = appender.execute_all([changing(one, late, payment_id="bank-1"), paying(other, "bank-1")])
+    assert first.refusal["code"] == "conflict"
+    assert second.body["status"] == "scheduled"
+    assert ask(database, "SELECT order_id FROM log.payments") == [other]
 
 
 def test_a_payment_raced_by_two_processes_counts_for_one_order(database, appender, elsewhere):

@@ -168,7 +168,7 @@ def test_the_append_lock_asks_no_right_but_insert(database, orders):
         psycopg.connect(conninfo(database, "vignettes_writer")) as writer,
     ):
         writer.execute("LOCK TABLE log.events IN EXCLUSIVE MODE")
-    with orders.journal.reading() as cursor:
+    with orders.log_recorder.reading() as cursor:
         assert cursor.execute("SELECT current_user AS me").fetchone() == {"me": "vignettes_writer"}
     assert len(record(orders, an_order())) == 1
 
@@ -202,7 +202,7 @@ def test_moving_a_class_changes_nothing(orders, monkeypatch):
     assert [orders.find(each.id).status for each in (before, after)] == ["scheduled", "scheduled"]
     topics = ["order.placed.v2", "order.payment-received.v1"]
     for each in (before, after):
-        assert [event.topic for event in orders.journal.select_events(each.id)] == topics
+        assert [event.topic for event in orders.log_recorder.select_events(each.id)] == topics
 
 
 def test_an_event_this_code_does_not_know_stops_it(database, orders):
@@ -242,7 +242,7 @@ def test_what_would_be_refused_today_still_loads(database, orders):
         Order.RefundRequested(originator_version=4, amount=Money(-1, "EUR"), reason="", **of),
     ]
     orders.vault.create(order_id)
-    orders.journal.insert_events([orders.codec.to_stored_event(event) for event in history])
+    orders.log_recorder.insert_events([orders.codec.to_stored_event(event) for event in history])
     loaded = orders.find(order_id)
     assert (loaded.version, loaded.email, loaded.refund) == (4, "no address", Money(-1, "EUR"))
     with pytest.raises(errors.RegistrationAlreadyStarted):

@@ -317,7 +317,7 @@ async def test_a_lost_notification_costs_one_poll(database, orders, vault, monke
     async with following(database, vault, OrderStatusView(TERMS, vault)):
         record(orders, an_order())
         await caught_up(database)
-        monkeypatch.setattr(orders.journal, "_notify_channel", lambda _: None)
+        monkeypatch.setattr(orders.log_recorder, "_notify_channel", lambda _: None)
         for _ in range(2):
             record(orders, an_order())
             await caught_up(database, seconds=2)

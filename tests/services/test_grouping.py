@@ -4,10 +4,13 @@ import asyncio
 import threading
 from uuid import uuid4
 
+import psycopg
 import pytest
 
-from eventstore_helpers import placing
+from eventstore_helpers import ask, placing
+from service import running_service, until
 from vignettes.eventstore.deciding import Reply
+from vignettes.eventstore.recorder import APPEND_LOCK
 from vignettes.services.grouping import GroupWriter, QueueFull
 
 
@@ -119,3 +122,25 @@ async def test_an_answer_that_can_not_be_given_holds_up_no_other(log, writer):
     _, outcome = put(writer)
     log.let_go.release(2)
     assert isinstance(await outcome, Reply)
+
+
+async def test_a_full_queue_is_told_to_whoever_asks(database, nats_server, tmp_path, monkeypatch):
+    """Over NATS, while another writer keeps the lock: `unavailable` at once, and done when asked again later."""
+    monkeypatch.setitem(GroupWriter.__init__.__kwdefaults__, "capacity", 2)
+    running = running_service(database, nats_server.url, tmp_path / "data", ["ordering", "sandbox"])
+    async with running as service, await psycopg.AsyncConnection.connect(database) as holder:
+        await service.ask("sandbox.v1.clock")
+        await holder.execute("SELECT pg_advisory_xact_lock(%s)", (APPEND_LOCK,))
+        first = asyncio.create_task(service.place())
+        await until(lambda: _waits_for_the_lock(database))
+        more = [asyncio.create_task(service.place()) for _ in range(3)]
+        done, waiting = await asyncio.wait(more, return_when=asyncio.FIRST_COMPLETED)
+        [turned_away] = [each.result() for each in done]
+        assert (turned_away["ok"], turned_away["error"]["code"]) == (False, "unavailable")
+        await holder.rollback()
+        assert all(reply["ok"] for reply in await asyncio.gather(first, *waiting))
+        assert (await service.place(command_id=turned_away["command_id"]))["ok"]
+
+
+async def _waits_for_the_lock(database):
+    return ask(database, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")

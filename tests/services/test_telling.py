@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eventstore_helpers import DAY, HOUR, NOON, TERMS, a_vault, an_order, details, issue, pay, start, stories
-from vignettes.domain.personal import ALL_CLASSES, DataClass
+from vignettes.domain.personal import DataClass
 from vignettes.eventstore.codec import Envelope, OrderMapper
 from vignettes.messages import events
 from vignettes.services.publishing import headers
@@ -25,7 +25,7 @@ def spoken():
     refunded.request_refund("Jana is ill, secret@example.org", NOON + HOUR)
     refunded.confirm_refund("Jana", refunded.refund, NOON + 2 * HOUR)
     for ended in (order, refunded):
-        ended.erase(ALL_CLASSES, NOON + DAY)
+        ended.erase(tuple(DataClass), NOON + DAY)
     return [order, refunded]
 
 
@@ -72,7 +72,7 @@ def test_an_erasure_tells_which_classes_are_to_be_let_go_of():
     order = an_order()
     order.expire(TERMS, NOON + 30 * DAY)
     order.erase([DataClass.CONTACT], NOON + 31 * DAY)
-    order.erase(ALL_CLASSES, NOON + 32 * DAY)
+    order.erase(tuple(DataClass), NOON + 32 * DAY)
     erasures = [json.loads(body) for kind, body, _ in published([order]) if kind == "personal-data-erased"]
     assert [each["classes"] for each in erasures] == [["contact"], ["vehicle"]]
     assert erasures[0].keys() == {

@@ -14,6 +14,7 @@ import nats
 import psycopg
 import pytest
 from fastapi import FastAPI
+from faststream.nats import NatsBroker
 from psycopg_pool import AsyncConnectionPool
 
 from vignettes.eventstore.connections import conninfo
@@ -21,6 +22,8 @@ from vignettes.eventstore.migrations import migrate
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres, free_port
 from vignettes.services.asyncapi import document
 from vignettes.services.discovery import Discovery
+from vignettes.services.edge import Endpoints, EndpointStats
+from vignettes.services.grouping import CAPACITY, GroupStats
 from vignettes.services.web.app import HEADERS, create_app
 from vignettes.services.web.serving import Web, serving
 
@@ -205,6 +208,27 @@ async def test_metrics_tell_how_the_service_stands(http):
     assert samples["vignettes_deadlines_overdue"] == 1
     assert samples['vignettes_orders{status="awaiting_payment"}'] == 0
     assert samples["process_cpu_seconds_total"] > 0
+
+
+async def test_metrics_tell_how_each_writer_fares(http, nats_url):
+    """Asked of every ordering process; one that tells other things hides nobody."""
+    client = await nats.connect(nats_url)
+    stats = GroupStats(queue_waiting=3, queue_turned_away=2).told()
+    endpoints = [
+        Endpoints(NatsBroker(), [EndpointStats("place", "orders.v1.place", "orders", data=lambda: stats)]),
+        Endpoints(NatsBroker(), [EndpointStats("place", "x", "x", data=lambda: {"strange": 1})]),
+    ]
+    processes = [Discovery("ordering", each, metadata={}) for each in endpoints]
+    for process in processes:
+        await process.start(client)
+    samples = told((await http.get("/metrics")).text)
+    label = f'{{process="{processes[0].id}"}}'
+    assert samples[f"vignettes_command_queue_waiting{label}"] == 3
+    assert samples[f"vignettes_command_queue_turned_away_total{label}"] == 2
+    assert samples[f"vignettes_command_queue_capacity{label}"] == CAPACITY
+    for process in processes:
+        await process.stop()
+    await client.close()
 
 
 async def test_metrics_without_a_database_are_those_of_the_process(offline):

@@ -12,9 +12,6 @@ class DataClass(StrEnum):
     VEHICLE = "vehicle"
 
 
-ALL_CLASSES = tuple(DataClass)
-
-
 @dataclass(frozen=True, slots=True)
 class Personal:
     """Marks a field whose text is personal data of one class."""

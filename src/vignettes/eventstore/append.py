@@ -90,13 +90,17 @@ class Appender:
             outcomes |= self._alone(pending, error)
             return []
         round_ = Round(seen, self._orders, self._vault, self._codec)
-        for place, command in pending:
-            if known := seen.known.get(command.command_id):
-                outcomes[place] = self._again(command, known)
-            else:
-                round_.decide(place, command)
-        outcomes |= round_.failed
-        return self._append(round_, outcomes)
+        try:
+            for place, command in pending:
+                if known := seen.known.get(command.command_id):
+                    outcomes[place] = self._again(command, known)
+                else:
+                    round_.decide(place, command)
+            outcomes |= round_.failed
+            return self._append(round_, outcomes)
+        except BaseException:
+            self._orders.clear()  # decided upon, and not on record: none of them is as the log has it
+            raise
 
     def _look(self, commands: Sequence[Command]) -> Seen:
         order_ids = {command.order_id for command in commands if command.order_id}
@@ -142,7 +146,7 @@ class Appender:
         undone = [(each.place, each.command) for each in round_.decided]
         if isinstance(error, _PASSING):
             outcomes |= self._resolved(undone, error)
-        elif isinstance(error, psycopg.IntegrityError):
+        elif isinstance(error, psycopg.IntegrityError) and len(undone) == 1:
             return sorted(undone + round_.postponed, key=lambda pending: pending[0])
         else:
             outcomes |= self._alone(undone, error)
@@ -170,14 +174,18 @@ class Appender:
         }
 
     def _again(self, command: Command, known: Known) -> Outcome:
+        """Give the answer of before. One that can't be opened is this command's misfortune only."""
         if known.payload_hash != command.payload_hash:
             return errors.CommandIdReused(field="command_id")
-        if known.order_id and (missing := self._vault.missing([known.order_id])):
-            try:
-                self._vault.take(self._journal.look(Wanted([], {}, without_keys=missing)).keys)
-            except _PASSING as error:
-                return _unavailable(error)
-        return Reply.known(command.command_id, known, self._vault)
+        try:
+            order_id = known.order_id
+            if known.has_private and order_id and self._vault.missing([order_id]):
+                self._vault.take(self._journal.look(Wanted([], {}, without_keys=[order_id])).keys)
+            return Reply.known(command.command_id, known, self._vault)
+        except _PASSING as error:
+            return _unavailable(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others of the group go on
+            return error
 
     def _forget(self, order_ids: Iterable[UUID | None]) -> None:
         for each in order_ids:

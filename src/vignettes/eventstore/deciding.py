@@ -15,11 +15,8 @@ from vignettes.domain import errors
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
 from vignettes.eventstore.codec import Envelope, OrderMapper
-from vignettes.eventstore.journal import Destroyed, Entry, Known, Seen
+from vignettes.eventstore.journal import PRIVATE, Destroyed, Entry, Known, Seen
 from vignettes.eventstore.personal import Vault
-
-#: Under this name a stored reply keeps, sealed, the lists that tell of the vehicle.
-_PRIVATE = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Reply:
     def known(cls, command_id: UUID, known: Known, vault: Vault) -> "Reply":
         """Return an answer that was given before; what was erased since is left out of it."""
         body = dict(known.reply)
-        for name, sealed in body.pop(_PRIVATE, {}).items():
+        for name, sealed in body.pop(PRIVATE, {}).items():
             assert known.order_id is not None  # noqa: S101  # sealed for an order; for the type only
             opened = vault.open(known.order_id, DataClass.VEHICLE, name, sealed)
             body[name] = json.loads(opened) if opened else []
@@ -104,7 +101,8 @@ class Round:
         self._codec = codec
         self._units: dict[UUID, int] = {}
         self._asked: set[UUID] = set()
-        self._owners = dict(seen.owners)
+        #: Payments that commands of this round count for an order: not on record yet, and so no ground for a refusal.
+        self._claimed: dict[str, UUID] = {}
         self._unreadable: dict[UUID, Exception] = {}
         #: Orders that a failed decision may have left half changed: they are read again before anything else.
         self._spoilt: set[UUID] = set()
@@ -115,7 +113,7 @@ class Round:
 
     def decide(self, place: int, command: Command) -> None:
         """Decide one command. The same command_id once more waits for what the first one comes to."""
-        if command.command_id in self._asked or command.order_id in self._spoilt:
+        if command.command_id in self._asked or command.order_id in self._spoilt or self._awaits(command):
             self.postponed.append((place, command))
             return
         if command.order_id in self._unreadable:
@@ -131,6 +129,11 @@ class Round:
         else:
             self.decided.append(Decided(place, command, entry, body))
 
+    def _awaits(self, command: Command) -> bool:
+        """Tell whether its payment may count for another order by the end of this round."""
+        claimed = self._claimed.get(command.payment_id) if command.payment_id else None
+        return claimed is not None and claimed != command.order_id
+
     def _decide(self, command: Command, order: Order | None) -> tuple[Entry, dict[str, Any]]:
         at = max(self._seen.now, order.modified_on) if order else self._seen.now
         try:
@@ -142,13 +145,14 @@ class Round:
             if order and order.pending_events:
                 self._spoil(order)
             return self._entry(command, order, _refusal(refusal), {}, at)
+        decided = self._entry(command, order, command.answer(order), command.private(order), at)
         self._orders[order.id] = order
         self._orders.move_to_end(order.id)
-        return self._entry(command, order, command.answer(order), command.private(order), at)
+        return decided
 
     def _check_owner(self, command: Command, order: Order | None) -> None:
         """Refuse money that counts for another order already, whatever the command's own id (case 17)."""
-        owner = self._owners.get(command.payment_id) if command.payment_id else None
+        owner = self._seen.owners.get(command.payment_id) if command.payment_id else None
         if order and owner and owner != order.id:
             raise errors.PaymentIdReused(field="payment_id")
 
@@ -173,17 +177,20 @@ class Round:
             reply=to_json({**body, **self._sealed(order_id, private)}).decode(),
             recorded_at=at,
             events=stored,
-            payment_id=self._claimed(command, order_id) if stored else None,
+            payment_id=self._claim(command, order_id) if stored else None,
             keys=self._vault.new_keys([order_id]) if order_id and stored else (),
             destroyed=tuple(_destroyed(events)),
         )
         return entry, {**body, **private}
 
-    def _claimed(self, command: Command, order_id: UUID | None) -> str | None:
+    def _claim(self, command: Command, order_id: UUID | None) -> str | None:
+        """Return the payment that this command is the first to count; None when it is counted, or there is none."""
         payment_id = command.payment_id
-        if payment_id is None or order_id is None or payment_id in self._owners:
+        if payment_id is None or order_id is None:
             return None
-        self._owners[payment_id] = order_id
+        if payment_id in self._claimed or payment_id in self._seen.owners:
+            return None
+        self._claimed[payment_id] = order_id
         return payment_id
 
     def _sealed(self, order_id: UUID | None, private: dict[str, list[str]]) -> dict[str, Any]:
@@ -193,7 +200,7 @@ class Round:
         sealed = {
             name: seal(order_id, DataClass.VEHICLE, name, json.dumps(told)) for name, told in private.items()
         }
-        return {_PRIVATE: sealed}
+        return {PRIVATE: sealed}
 
     def _spoil(self, order: Order | UUID | None) -> None:
         order_id = order.id if isinstance(order, Order) else order
@@ -224,7 +231,6 @@ def _destroyed(events: Sequence[Any]) -> Iterator[Destroyed]:
         if isinstance(event, Order.PersonalDataErased):
             yield Destroyed(
                 event.originator_id,
-                event.originator_version,
                 contact=DataClass.CONTACT in event.classes,
                 vehicle=DataClass.VEHICLE in event.classes,
             )

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.personal import NewKeys
+from vignettes.eventstore.personal import NewKeys, columns_of_keys
 from vignettes.eventstore.upcasting import UPCASTERS
 
 #: Plans are made once and kept, while the log grows: tables are looked up by index, the group's own rows are hashed.
@@ -23,6 +23,9 @@ _PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_
 _LOOK: LiteralString = (
     resources.files("vignettes.eventstore").joinpath("look.sql").read_text(encoding="utf-8")
 )
+#: Under this name a stored reply keeps, sealed, the lists that tell of the vehicle.
+PRIVATE = "private"
+
 _APPEND = """
 SELECT is_stale, at_position FROM log.append(
     %(command_units)b::int[], %(command_ids)b::uuid[], %(hashes)b::bytea[], %(order_ids)b::uuid[],
@@ -31,7 +34,7 @@ SELECT is_stale, at_position FROM log.append(
     %(payment_units)b::int[], %(payment_ids)b::text[], %(payment_orders)b::uuid[],
     %(key_units)b::int[], %(key_ids)b::uuid[], %(masters)b::text[], %(contacts)b::bytea[], %(vehicles)b::bytea[],
     %(contact_views)b::bytea[], %(vehicle_views)b::bytea[],
-    %(erased_ids)b::uuid[], %(erased_versions)b::bigint[], %(erased_contacts)b::bool[], %(erased_vehicles)b::bool[]
+    %(erased_units)b::int[], %(erased_ids)b::uuid[], %(erased_contacts)b::bool[], %(erased_vehicles)b::bool[]
 ) ORDER BY place
 """
 
@@ -44,6 +47,11 @@ class Known:
     order_id: UUID | None
     position: int | None
     reply: dict[str, Any]
+
+    @property
+    def has_private(self) -> bool:
+        """Whether part of it is sealed with the keys of its order."""
+        return PRIVATE in self.reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +84,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """Keys to destroy with the event that says so, which is this version of the order."""
+    """Keys to destroy with the event that says so."""
 
     order_id: UUID
-    version: int
     contact: bool
     vehicle: bool
 
@@ -124,7 +131,8 @@ class Journal:
         fresh = self._connection is None
         try:
             return self._look(wanted)
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError):
+            # Also a server that was demoted and only reads now: another one may be the primary.
             self.close()
             if fresh:
                 raise
@@ -190,7 +198,7 @@ def _parameters(entries: Sequence[Entry]) -> dict[str, Any]:
     events = [(entry.unit, event) for entry in entries for event in entry.events]
     paid = [entry for entry in entries if entry.payment_id]
     keys = [(entry.unit, keys) for entry in entries for keys in entry.keys]
-    erased = [destroyed for entry in entries for destroyed in entry.destroyed]
+    erased = [(entry.unit, destroyed) for entry in entries for destroyed in entry.destroyed]
     return {
         "command_units": [entry.unit for entry in entries],
         "command_ids": [entry.command_id for entry in entries],
@@ -208,14 +216,9 @@ def _parameters(entries: Sequence[Entry]) -> dict[str, Any]:
         "payment_ids": [entry.payment_id for entry in paid],
         "payment_orders": [entry.order_id for entry in paid],
         "key_units": [unit for unit, _ in keys],
-        "key_ids": [each.order_id for _, each in keys],
-        "masters": [each.master for _, each in keys],
-        "contacts": [each.contact for _, each in keys],
-        "vehicles": [each.vehicle for _, each in keys],
-        "contact_views": [each.contact_view for _, each in keys],
-        "vehicle_views": [each.vehicle_view for _, each in keys],
-        "erased_ids": [each.order_id for each in erased],
-        "erased_versions": [each.version for each in erased],
-        "erased_contacts": [each.contact for each in erased],
-        "erased_vehicles": [each.vehicle for each in erased],
+        **columns_of_keys([each for _, each in keys]),
+        "erased_units": [unit for unit, _ in erased],
+        "erased_ids": [each.order_id for _, each in erased],
+        "erased_contacts": [each.contact for _, each in erased],
+        "erased_vehicles": [each.vehicle for _, each in erased],
     }

@@ -10,7 +10,7 @@ from eventsourcing.utils import Environment, strtobool
 
 from vignettes.domain.order import Order
 from vignettes.eventstore.codec import OrderMapper, Recorded
-from vignettes.eventstore.personal import Vault
+from vignettes.eventstore.personal import SELECT_KEYS, Vault
 from vignettes.eventstore.recorder import LogDatastore, LogFactory, LogRecorder
 
 _ORDERS = uuid5(NAMESPACE_URL, "https://vignettes.example/orders")
@@ -45,7 +45,7 @@ class Orders(Application[UUID]):
         return OrderMapper(self.vault)
 
     @property
-    def journal(self) -> LogRecorder:
+    def log_recorder(self) -> LogRecorder:
         """The recorder, as what it is."""
         assert isinstance(self.recorder, LogRecorder)  # noqa: S101  # built two methods above; for the type only
         return self.recorder
@@ -65,13 +65,15 @@ class Orders(Application[UUID]):
 
     def history(self, order_id: UUID) -> list[Recorded]:
         """Return every event of one order with its envelope and position, in order."""
-        with self.journal.reading() as cursor:
-            self.journal.load_keys(cursor, [order_id])
+        vault = self.vault.empty()  # keys as they are now: nothing is told that was erased a moment ago
+        codec = OrderMapper(vault)
+        with self.log_recorder.reading() as cursor:
             rows = cursor.execute(
                 "SELECT * FROM log.events WHERE originator_id = %s ORDER BY originator_version", (order_id,)
             ).fetchall()
+            vault.take(cursor.execute(SELECT_KEYS, ([order_id],)).fetchall())
         return [
-            self.codec.to_recorded(
+            codec.to_recorded(
                 StoredEvent(
                     row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"])
                 ),
@@ -82,7 +84,7 @@ class Orders(Application[UUID]):
 
     def position_of(self, order_id: UUID) -> int | None:
         """Return the position of the order's last event; None when there is no such order."""
-        with self.journal.reading() as cursor:
+        with self.log_recorder.reading() as cursor:
             row = cursor.execute(
                 "SELECT notification_id FROM log.events WHERE originator_id = %s"
                 " ORDER BY originator_version DESC LIMIT 1",

@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from vignettes.domain.personal import DataClass
-from vignettes.eventstore.masterkeys import MasterKeys
+from vignettes.eventstore.masterkeys import MasterKeys, WrongMasterKey
 
 #: How long an opened key is kept at hand, in seconds, and of how many orders.
 CACHE_SECONDS = 60.0
@@ -35,10 +35,16 @@ INSERT INTO personal.keys (order_id, master, contact, vehicle, contact_view, veh
 VALUES (%(order_id)s, %(master)s, %(contact)s, %(vehicle)s, %(contact_view)s, %(vehicle_view)s)
 ON CONFLICT DO NOTHING
 """
-_WRAPPED_BY_OTHERS = "SELECT * FROM personal.keys WHERE master <> %s LIMIT 1000 FOR UPDATE"
+_WRAPPED_BY_OTHERS = """
+SELECT order_id, master, contact, vehicle FROM personal.keys
+WHERE master <> %s AND order_id > %s ORDER BY order_id LIMIT 1000
+"""
 _WRAP = """
-UPDATE personal.keys SET master = %(master)s, contact = %(contact)s, vehicle = %(vehicle)s
-WHERE order_id = %(order_id)s
+UPDATE personal.keys
+SET master = %(master)s,
+    contact = CASE WHEN contact IS NOT NULL THEN %(contact)s::bytea END,
+    vehicle = CASE WHEN vehicle IS NOT NULL THEN %(vehicle)s::bytea END
+WHERE order_id = %(order_id)s AND master = %(before)s
 """
 
 _KEY_BYTES, _NONCE_BYTES, _VIEW_NONCE_BYTES, _BLOCK_BYTES = 32, 12, 16, 32
@@ -79,8 +85,20 @@ class NewKeys:
     vehicle_view: bytes
 
 
+def columns_of_keys(rows: Sequence[NewKeys]) -> dict[str, list[Any]]:
+    """Return new keys column by column, as statements that write many take them."""
+    return {
+        "key_ids": [each.order_id for each in rows],
+        "masters": [each.master for each in rows],
+        "contacts": [each.contact for each in rows],
+        "vehicles": [each.vehicle for each in rows],
+        "contact_views": [each.contact_view for each in rows],
+        "vehicle_views": [each.vehicle_view for each in rows],
+    }
+
+
 class Vault:
-    """The keys of orders, opened and at hand for a bounded time. Each thread that works with orders has its own.
+    """The keys of orders, opened and at hand for a bounded time. Not for several threads at once.
 
     What is sealed for one order and field opens there only. A class whose keys were destroyed opens as None.
     """
@@ -89,6 +107,11 @@ class Vault:
         self._masters = masters
         self._held: OrderedDict[UUID, _Held] = OrderedDict()
         self._new: dict[UUID, NewKeys] = {}
+        self._locked: dict[UUID, WrongMasterKey] = {}
+
+    def empty(self) -> "Vault":
+        """Return another vault of the same master keys that holds nothing yet."""
+        return Vault(self._masters)
 
     # --- keys
 
@@ -114,14 +137,29 @@ class Vault:
 
     def missing(self, order_ids: Iterable[UUID]) -> list[UUID]:
         """Return those whose keys must be read before anything of them can be opened or sealed."""
-        now = time.monotonic()
-        return [each for each in order_ids if (held := self._held.get(each)) is None or held.until < now]
+        now, missing = time.monotonic(), []
+        for each in order_ids:
+            held = self._held.get(each)
+            if held is None or held.until < now:
+                missing.append(each)
+            else:
+                self._held.move_to_end(
+                    each
+                )  # it is wanted now: those that are read meanwhile must not push it out
+        return missing
 
     def take(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Open and hold rows of personal.keys."""
+        """Open and hold rows of personal.keys. A row that does not open is told to whoever asks for that order."""
         for row in rows:
             order_id: UUID = row["order_id"]
-            self._hold(order_id, {each: self._opened(order_id, each, row) for each in DataClass})
+            try:
+                opened = {each: self._opened(order_id, each, row) for each in DataClass}
+            except WrongMasterKey as error:
+                self._held.pop(order_id, None)
+                self._locked[order_id] = error
+            else:
+                self._locked.pop(order_id, None)
+                self._hold(order_id, opened)
 
     def forget(self, order_id: UUID) -> None:
         """Hold an order's keys no longer."""
@@ -145,6 +183,8 @@ class Vault:
         try:
             return self._held[order_id].keys[data_class]
         except KeyError:
+            if order_id in self._locked:
+                raise self._locked[order_id] from None
             raise MissingKeys(f"{MissingKeys.__doc__} Order {order_id}.") from None
 
     # --- in events
@@ -214,25 +254,25 @@ def give_keys(connection: Connection[DictRow], masters: MasterKeys) -> int:
 def wrap_anew(connection: Connection[DictRow], masters: MasterKeys) -> Iterator[int]:
     """Wrap every key that another than the current master key wraps; gives how many are done, batch by batch.
 
-    Data keys stay as they are, and so does all that they sealed. Stopped half way, it goes on where it was.
+    Data keys stay as they are, and so does all that they sealed. Stopped half way, it goes on where it was. No row is
+    locked while its keys are wrapped; one that was erased meanwhile stays erased.
     """
-    done = 0
-    while True:
-        with connection.transaction():
-            rows = connection.execute(_WRAPPED_BY_OTHERS, (masters.current,)).fetchall()
-            for row in rows:
-                context = {each: _context(row["order_id"], each) for each in DataClass}
-                wrapped = {
-                    str(each): masters.wrap(masters.unwrap(row["master"], bytes(row[each]), of), of)
-                    if row[each] is not None
-                    else None
-                    for each, of in context.items()
-                }
-                connection.execute(_WRAP, {**row, **wrapped, "master": masters.current})
-        if not rows:
-            return
-        done += len(rows)
+    done, last = 0, UUID(int=0)
+    while rows := connection.execute(_WRAPPED_BY_OTHERS, (masters.current, last)).fetchall():
+        anew = [_wrapped_anew(row, masters) for row in rows]
+        with connection.cursor() as cursor, connection.transaction():
+            cursor.executemany(_WRAP, anew)
+        done, last = done + len(rows), rows[-1]["order_id"]
         yield done
+
+
+def _wrapped_anew(row: DictRow, masters: MasterKeys) -> dict[str, Any]:
+    anew: dict[str, Any] = {"order_id": row["order_id"], "master": masters.current, "before": row["master"]}
+    for each in DataClass:
+        context, wrapped = _context(row["order_id"], each), row[each]
+        plain_key = None if wrapped is None else masters.unwrap(row["master"], bytes(wrapped), context)
+        anew[each.value] = None if plain_key is None else masters.wrap(plain_key, context)
+    return anew
 
 
 def plain(text: str | None) -> str | None:

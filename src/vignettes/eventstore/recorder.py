@@ -1,6 +1,6 @@
 """The library's PostgreSQL recorder, made fit for a log that several writers share and nobody may change."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
 
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.personal import SELECT_KEYS, Vault
+from vignettes.eventstore.personal import SELECT_KEYS, Vault, columns_of_keys
 
 #: Every append of every process takes this one transaction-level lock, so that positions become visible in order.
 APPEND_LOCK = 0x7669676E  # "vign"
@@ -74,7 +74,7 @@ class LogDatastore(PostgresDatastore):
 
 
 class LogRecorder(PostgresApplicationRecorder):
-    """Appends events and the command's answer in one transaction; reads as the library does."""
+    """Appends and reads as the library does, for orders saved one by one. Commands go through the Journal."""
 
     def __init__(self, datastore: PostgresDatastore, vault: Vault) -> None:
         super().__init__(datastore, events_table_name="events")
@@ -87,7 +87,7 @@ class LogRecorder(PostgresApplicationRecorder):
         """Leave the tables to the migrations: a writer may not create any."""
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        """Append as the library would: for orders saved one by one. Commands go through the Journal.
+        """Append events, and the keys that come with an order's first. It destroys none: erasing is a command.
 
         Not retried here: a lost reply must be resolved, not repeated.
         """
@@ -113,12 +113,7 @@ class LogRecorder(PostgresApplicationRecorder):
             "versions": [event.originator_version for event in stored_events],
             "topics": [event.topic for event in stored_events],
             "states": [event.state for event in stored_events],
-            "key_ids": [each.order_id for each in keys],
-            "masters": [each.master for each in keys],
-            "contacts": [each.contact for each in keys],
-            "vehicles": [each.vehicle for each in keys],
-            "contact_views": [each.contact_view for each in keys],
-            "vehicle_views": [each.vehicle_view for each in keys],
+            **columns_of_keys(keys),
         }
 
     def select_events(
@@ -133,19 +128,15 @@ class LogRecorder(PostgresApplicationRecorder):
         """Read one order's events. Not retried in silence: whoever waits for an answer is told soon."""
         order = SQL("DESC") if desc else SQL("ASC")
         with self.reading() as cursor:
-            self.load_keys(cursor, [UUID(str(originator_id))])
             rows = cursor.execute(
                 _SELECT.format(order=order), (originator_id, gt or 0, lte, limit), prepare=True
             ).fetchall()
+            # The keys as they are now, after the events: nothing is read that was erased a moment ago.
+            self._vault.take(cursor.execute(SELECT_KEYS, ([originator_id],), prepare=True).fetchall())
         return [
             StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
             for row in rows
         ]
-
-    def load_keys(self, cursor: Cursor[DictRow], order_ids: Iterable[UUID]) -> None:
-        """Put the keys of these orders at hand, those that are not."""
-        if missing := self._vault.missing(order_ids):
-            self._vault.take(cursor.execute(SELECT_KEYS, (missing,), prepare=True).fetchall())
 
     @contextmanager
     def reading(self) -> Iterator[Cursor[DictRow]]:

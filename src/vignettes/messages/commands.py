@@ -169,7 +169,7 @@ class EraseOrder(Command):
     subject = "orders.v1.erase"
 
     order_id: UUID
-    classes: Annotated[tuple[Literal["contact", "vehicle"], ...], Field(min_length=1)] = (
+    classes: Annotated[tuple[Literal["contact", "vehicle"], ...], Field(min_length=1, max_length=2)] = (
         "contact",
         "vehicle",
     )

@@ -19,7 +19,10 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 
 async def erase(settings: Settings, order: str, classes: Sequence[DataClass], actor: str) -> dict[str, Any]:
-    """Erase, and return the reply once the views, and the sandbox where there is one, have forgotten too."""
+    """Erase, and return the reply once the order's row, and the sandbox where there is one, have forgotten too.
+
+    What other views still hold can't be opened any more; they let go of it in their own time.
+    """
     found = await asking.status(settings, order)
     if not found["ok"]:
         return found

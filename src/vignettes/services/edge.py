@@ -1,4 +1,4 @@
-"""The edge to NATS: strict reading, answers for whatever comes, one context per message in every log line."""
+"""The edge to NATS: strict reading, answers for whatever comes, and the ids of each message in its log lines."""
 
 import json
 import re
@@ -97,9 +97,10 @@ class Endpoints:
         under_way = _UnderWay(lambda: subscriber.lock)
 
         async def consume(raw: Msg) -> None:
-            if not subscriber.running:
-                return
             asked = Asked(raw, stats, under_way)
+            if not subscriber.running:  # it is about to end: another process of the group will take it
+                await asked.answer(refused(Unavailable(), _command_id(raw.data)))
+                return
             try:
                 take(message.model_validate_json(raw.data), asked)
             except ValidationError as error:
@@ -163,7 +164,7 @@ class Asked:
         """Tell the asker that it is not known; whoever watches the log hears why."""
         self._stats.num_errors += 1
         self._stats.last_error = type(error).__name__
-        log.error("request.failed", request=self._stats.subject, exc_info=error)
+        log.error("request.failed", request=self._stats.subject, command=str(command_id), exc_info=error)
         await self.answer(refused(Unavailable(), command_id))
 
 

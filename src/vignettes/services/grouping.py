@@ -37,6 +37,10 @@ class GroupStats:
     group_commands: int = 0
     group_largest: int = 0
 
+    def told(self) -> dict[str, int]:
+        """Return it as numbers by name."""
+        return asdict(self)
+
     def counted(self, size: int) -> None:
         """Count one group."""
         self.groups += 1
@@ -80,7 +84,7 @@ class GroupWriter:
     def stats(self) -> dict[str, int]:
         """Return how it fares, as numbers."""
         self._stats.queue_waiting = len(self._queue)
-        return asdict(self._stats)
+        return self._stats.told()
 
     async def _write(self) -> None:
         """Write until nothing waits. The next group starts before the answers of the last one have left."""

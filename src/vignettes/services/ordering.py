@@ -68,7 +68,7 @@ class Ordering:
 
         async def settle(outcome: Outcome) -> None:
             if isinstance(outcome, Reply):
-                await asked.answer(self._answer(message, outcome))
+                await self._tell(message, outcome, asked)
             elif isinstance(outcome, DomainError):
                 log.info("command.refused", request=message.subject, code=outcome.code, **_ids(message))
                 await asked.answer(refused(outcome, message.command_id))
@@ -76,6 +76,14 @@ class Ordering:
                 await asked.fail(outcome, message.command_id)
 
         self._writer.put(self._command(message, asked.correlation_id), settle)
+
+    async def _tell(self, message: commands.AnyCommand, reply: Reply, asked: Asked) -> None:
+        try:
+            answer = self._answer(message, reply)
+        except Exception as error:  # noqa: BLE001  # the asker must hear something, and the log why
+            await asked.fail(error, message.command_id)
+        else:
+            await asked.answer(answer)
 
     def _command(self, message: commands.AnyCommand, correlation: UUID | None) -> Command:
         decision = self._deciding.decision(message)

@@ -18,9 +18,6 @@ COMMENT ON COLUMN personal.keys.vehicle IS 'Wrapped key of the plate in the orde
 COMMENT ON COLUMN personal.keys.contact_view IS 'Key of the address in the tables of the views, in the clear: it hides nothing from who reads this database, it makes erasing final.';
 COMMENT ON COLUMN personal.keys.vehicle_view IS 'The same for the plate.';
 
--- What is left to wrap anew, while a master key is replaced.
-CREATE INDEX keys_by_master ON personal.keys (master);
-
 CREATE TABLE personal.secrets (
     name    text PRIMARY KEY,
     master  text  NOT NULL,
@@ -86,7 +83,7 @@ CREATE VIEW read.emails AS
     SELECT e.order_id, e.version, e.kind, personal.opened(e.recipient, k.contact_view) AS recipient, e.language,
            personal.opened(m.subject, k.vehicle_view) AS subject, e.message_id,
            CASE WHEN m.sent_at IS NOT NULL THEN 'sent'
-                WHEN e.recipient IS NULL OR k.contact_view IS NULL THEN 'erased'
+                WHEN e.recipient IS NULL OR (k.order_id IS NOT NULL AND k.contact_view IS NULL) THEN 'erased'
                 WHEN m.attempts > 0 THEN 'retrying' ELSE 'waiting' END AS state,
            e.called_at, m.sent_at, coalesce(m.attempts, 0) AS attempts, m.last_error, e.position
     FROM view.emails e LEFT JOIN effect.mails m USING (message_id) LEFT JOIN personal.keys k ON k.order_id = e.order_id;

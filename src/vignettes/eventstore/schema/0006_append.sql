@@ -10,7 +10,7 @@ CREATE FUNCTION log.append(
     payment_units int[], payment_ids text[], payment_orders uuid[],
     key_units int[], key_ids uuid[], masters text[], contacts bytea[], vehicles bytea[], contact_views bytea[],
     vehicle_views bytea[],
-    erased_ids uuid[], erased_versions bigint[], erased_contacts bool[], erased_vehicles bool[]
+    erased_units int[], erased_ids uuid[], erased_contacts bool[], erased_vehicles bool[]
 ) RETURNS TABLE (place bigint, is_stale bool, at_position bigint) LANGUAGE plpgsql AS $$
 DECLARE
     stale int[];
@@ -25,8 +25,15 @@ BEGIN
         SELECT a.unit FROM unnest(command_units, command_ids) AS a (unit, command_id)
         WHERE (SELECT true FROM log.commands c WHERE c.command_id = a.command_id)
         UNION
-        SELECT t.unit FROM unnest(event_units, ids, versions) AS t (unit, id, version)
-        WHERE (SELECT true FROM log.events e WHERE e.originator_id = t.id AND e.originator_version = t.version)
+        -- The first new event of each order follows the last one on record, or its unit has lost touch with the log.
+        SELECT f.unit FROM (
+            SELECT DISTINCT ON (t.id) t.unit, t.id, t.version
+            FROM unnest(event_units, ids, versions) AS t (unit, id, version) ORDER BY t.id, t.version
+        ) AS f
+        WHERE f.version - 1 <> coalesce((
+            SELECT e.originator_version FROM log.events e
+            WHERE e.originator_id = f.id ORDER BY e.originator_version DESC LIMIT 1
+        ), 0)
         UNION
         SELECT p.unit FROM unnest(payment_units, payment_ids) AS p (unit, payment_id)
         WHERE (SELECT true FROM log.payments l WHERE l.payment_id = p.payment_id)
@@ -78,10 +85,8 @@ BEGIN
             contact_view = CASE WHEN g.contact THEN NULL ELSE k.contact_view END,
             vehicle = CASE WHEN g.vehicle THEN NULL ELSE k.vehicle END,
             vehicle_view = CASE WHEN g.vehicle THEN NULL ELSE k.vehicle_view END
-        FROM unnest(erased_ids, erased_versions, erased_contacts, erased_vehicles) AS g (order_id, version, contact, vehicle)
-        JOIN log.events e ON e.originator_id = g.order_id AND e.originator_version = g.version
-                         AND e.topic = 'order.personal-data-erased.v1'
-        WHERE k.order_id = g.order_id;
+        FROM unnest(erased_units, erased_ids, erased_contacts, erased_vehicles) AS g (unit, order_id, contact, vehicle)
+        WHERE k.order_id = g.order_id AND g.unit <> ALL (stale);
     END IF;
 END $$;
 COMMENT ON FUNCTION log.append IS 'Append the events and answers of a group of commands, and the keys and payments that go with them.';

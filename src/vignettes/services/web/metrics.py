@@ -105,7 +105,8 @@ class _Writers(Collector):
         for name, (kind, meaning) in _OF_A_WRITER.items():
             family = kind(f"vignettes_command_{name}", meaning, labels=["process"])
             for writer in self._writers:
-                family.add_metric([writer.process], writer.stats[name])
+                if name in writer.stats:  # one of another release may tell other things
+                    family.add_metric([writer.process], writer.stats[name])
             yield family
 
 
