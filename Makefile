@@ -31,10 +31,10 @@ demo: $(VENV)/installed-run ## Take one order from placing to vignette in second
 
 .PHONY: test
 test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
-	@$(BIN)/pytest -m "not faults and not scale"
+	@$(BIN)/pytest -m "not faults and not scale" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: faults
-faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, full disks
+faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, sixteen writers
 	@$(BIN)/pytest -m faults --timeout=0
 
 .PHONY: scale
@@ -42,8 +42,12 @@ scale: $(VENV)/installed-dev ## Run the long scale tests
 	@$(BIN)/pytest -m scale --timeout=0
 
 .PHONY: bench
-bench: $(VENV)/installed-dev ## Measure throughput and latency here
+bench: $(VENV)/installed-dev ## Measure throughput and latency here, with a plot in .bench
 	@$(BIN)/python -m benchmarks
+
+.PHONY: growth
+growth: $(VENV)/installed-dev ## Compare a command's cost on a log of a million events with an empty one
+	@$(BIN)/python -m benchmarks --only W10
 
 .PHONY: check
 check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
@@ -67,7 +71,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; orders and keys in .data stay
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is as new as the locks it was made from, so the second time needs neither pip nor a network.

@@ -35,7 +35,8 @@ from vignettes.services.writing import Sender, Writing
 
 DOCUMENT = document()
 MESSAGES = DOCUMENT["components"]["messages"]
-SENT = [*{one.reply for one in contract().answered}, *events.EVENTS.values(), events.Trigger]
+ANSWERS = dict.fromkeys(one.reply for one in contract().answered)
+SENT = [*ANSWERS, *events.EVENTS.values(), events.Trigger]
 
 
 def found(reference):
