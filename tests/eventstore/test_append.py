@@ -12,24 +12,7 @@ from pydantic_core import PydanticSerializationError
 from eventstore_helpers import a_vault, an_appender, ask, changing, pay, placing, standing, writing_to
 from vignettes.domain import errors
 from vignettes.eventstore.append import Appender
-from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.recorder import APPEND_LOCK
-
-
-@pytest.fixture
-def appender(database):
-    """The writer of a process."""
-    here = an_appender(database)
-    yield here
-    here.close()
-
-
-@pytest.fixture
-def elsewhere(database):
-    """The writer of another process: its own connection, its own memory."""
-    there = an_appender(database)
-    yield there
-    there.close()
 
 
 @pytest.fixture
@@ -204,29 +187,11 @@ def test_nothing_is_recorded_when_the_answer_can_not_be(database, appender, orde
     assert len(commands_on_record(database)) == 1
 
 
-def losing(journal, monkeypatch):
-    """Let the next append lose its reply: what a connection does that breaks after COMMIT."""
-    append = journal.append
-
-    def lose(entries):
-        append(entries)
-        monkeypatch.setattr(journal, "append", append)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    monkeypatch.setattr(journal, "append", lose)
-
-
-@pytest.fixture
-def journal(database):
-    """The connection of a writer, to be broken."""
-    here = Journal(database)
-    yield here
-    here.close()
-
-
-def test_a_commit_whose_answer_was_lost_is_found_by_its_id(database, orders, journal, monkeypatch, order_id):
+def test_a_commit_whose_answer_was_lost_is_found_by_its_id(
+    database, orders, journal, lose_the_next_answer, order_id
+):
     """Never repeated, never read as "not done": the log is asked whether it knows the command."""
-    losing(journal, monkeypatch)
+    lose_the_next_answer()
     reply = Appender(journal, a_vault()).execute(writing_to(order_id, "new@example.com"))
     assert reply.body["version"] == 2
     assert reply.position == orders.position_of(order_id)
@@ -234,10 +199,10 @@ def test_a_commit_whose_answer_was_lost_is_found_by_its_id(database, orders, jou
 
 
 def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(
-    database, appender, journal, monkeypatch, order_id
+    database, elsewhere, journal, monkeypatch, lose_the_next_answer, order_id
 ):
     """The look-up fails too: the caller asks again with the same id and gets what was recorded."""
-    losing(journal, monkeypatch)
+    lose_the_next_answer()
     command, looks = writing_to(order_id, "new@example.com"), []
     look = journal.look
 
@@ -250,7 +215,7 @@ def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(
     monkeypatch.setattr(journal, "look", failing_the_second_time)
     with pytest.raises(errors.Unavailable):
         Appender(journal, a_vault()).execute(command)
-    assert appender.execute(command).body["version"] == 2
+    assert elsewhere.execute(command).body["version"] == 2
     assert len(events_of(database, order_id)) == 2
 
 

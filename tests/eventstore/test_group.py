@@ -9,8 +9,6 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from eventstore_helpers import (
-    a_vault,
-    an_appender,
     an_order,
     ask,
     changing,
@@ -24,43 +22,9 @@ from eventstore_helpers import (
 from vignettes.domain import errors
 from vignettes.domain.details import Payment
 from vignettes.domain.money import Money
-from vignettes.eventstore.append import Appender
 from vignettes.eventstore.codec import UnknownEvent
 from vignettes.eventstore.deciding import Reply
-from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.masterkeys import WrongMasterKey
-
-
-class Counted(Journal):
-    """A connection that remembers what it was asked to append."""
-
-    def __init__(self, url):
-        super().__init__(url)
-        self.appended = []
-
-    def append(self, entries):
-        self.appended.append([entry.command_id for entry in entries])
-        return super().append(entries)
-
-
-@pytest.fixture
-def journal(database):
-    here = Counted(database)
-    yield here
-    here.close()
-
-
-@pytest.fixture
-def appender(journal):
-    return Appender(journal, a_vault())
-
-
-@pytest.fixture
-def elsewhere(database):
-    """The writer of another process."""
-    there = an_appender(database)
-    yield there
-    there.close()
 
 
 def placed(appender, number=1):
@@ -430,17 +394,10 @@ def test_money_that_was_refused_is_free_for_its_right_order(appender):
 # --- what breaks ---
 
 
-def test_a_group_whose_answer_was_lost_is_resolved_by_its_ids(database, appender, journal, monkeypatch):
+def test_a_group_whose_answer_was_lost_is_resolved_by_its_ids(database, appender, lose_the_next_answer):
     """Every command gets the answer that is on record; nothing is recorded twice."""
     order_ids = placed(appender, 3)
-    append = journal.append
-
-    def lose(entries):
-        append(entries)
-        monkeypatch.setattr(journal, "append", append)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    monkeypatch.setattr(journal, "append", lose)
+    lose_the_next_answer()
     replies = appender.execute_all([writing_to(each, "new@example.com") for each in order_ids])
     assert [reply.body["version"] for reply in replies] == [2, 2, 2]
     assert appender.execute(changing(order_ids[0], start)).body["version"] == 3

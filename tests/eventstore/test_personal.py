@@ -34,13 +34,6 @@ NEW_MASTER = bytes(reversed(MASTER))
 
 
 @pytest.fixture
-def appender(database):
-    here = an_appender(database)
-    yield here
-    here.close()
-
-
-@pytest.fixture
 def owner(database):
     """A connection with the owner's rights, as `vignettes keys rotate` has."""
     url = conninfo(database, "vignettes_owner")
