@@ -1,0 +1,81 @@
+"""The whole service in one data directory: servers, roles and sandbox, each stopped when a test says so."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nats
+
+from faults import apart
+from service import BEGINNING, Service, set_clock, settings_for
+from vignettes.eventstore.migrations import migrate
+from vignettes.runtime import bootstrap
+from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
+from vignettes.runtime.instance import Instance
+from vignettes.runtime.keys import master_keys
+from vignettes.runtime.settings import Settings
+
+ALL_ROLES = (*bootstrap.ROLES, bootstrap.SANDBOX)
+_ENDS_WITHIN_SECONDS = 20
+
+
+@dataclass
+class Household:
+    """What runs, and how to ask it."""
+
+    settings: Settings
+    service: Service
+    servers: tuple[EmbeddedPostgres, EmbeddedNats]
+    log: Path
+    processes: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    def run(self, *argv: str) -> "subprocess.Popen[str]":
+        """Start `vignettes ...` with the settings of this household; what it says goes to the log."""
+        with self.log.open("a") as log:
+            return apart.start(["vignettes", *argv], apart.given(self.settings), stdout=log, stderr=log)
+
+    def stop_roles(self) -> None:
+        """Tell every role to end, and wait until it did."""
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            assert process.wait(_ENDS_WITHIN_SECONDS) == 0
+        self.processes.clear()
+
+    def stop_servers(self) -> None:
+        """Stop PostgreSQL and NATS as they want to be stopped: all they know is in their files then."""
+        for server in self.servers:
+            server.stop()
+
+
+@asynccontextmanager
+async def household(data_dir: Path, roles: Sequence[Sequence[str]]) -> AsyncIterator[Household]:
+    """Run these roles, each group of them as one process, on servers of their own."""
+    postgres, broker = EmbeddedPostgres(data_dir), EmbeddedNats(data_dir, 0)
+    try:
+        postgres.start()
+        broker.start()
+        postgres.ensure_database("vignettes")
+        url = postgres.url("vignettes")
+        migrate(url)
+        set_clock(url, BEGINNING)
+        settings = settings_for(url, broker.url, data_dir, log_format="json", log_level="debug")
+        master_keys(settings)
+        client = await nats.connect(broker.url)
+        service = Service(settings, client, asyncio.get_running_loop().create_future())
+        running = Household(settings, service, (postgres, broker), data_dir / "roles.log")
+        try:
+            running.processes += [running.run("serve", *each) for each in roles]
+            await Instance(settings, None).until_ready()
+            yield running
+        finally:
+            for process in running.processes:
+                apart.kill(process)
+            await client.close()
+    finally:
+        broker.stop()
+        postgres.stop()

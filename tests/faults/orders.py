@@ -1,0 +1,28 @@
+"""Orders placed as the service places them: numbered by the log."""
+
+from datetime import datetime
+from typing import Any
+
+from eventstore_helpers import a_vault, details, placing
+from vignettes.domain.order import Order
+from vignettes.eventstore.append import Appender, Numbers
+from vignettes.eventstore.deciding import Command
+from vignettes.eventstore.journal import Journal
+from vignettes.eventstore.orders import order_id_of
+
+
+class Shop:
+    """One ordering process's writer, and the numbers that it gives to new orders."""
+
+    def __init__(self, database: str) -> None:
+        self._numbers = Numbers()
+        self.appender = Appender(Journal(database), a_vault(), self._numbers)
+
+    def placing(self, **different: Any) -> Command:
+        """Return a command that places an order a week ahead, under the next number."""
+        return placing(**{"order_id": None, "decide": self._place, **different})
+
+    def _place(self, _: Order | None, at: datetime) -> Order:
+        number = self._numbers.next()
+        what = {"number": number, "details": details(at=at), "email": "driver@example.com", "language": "en"}
+        return Order.place(order_id_of(number), at=at, **what)
