@@ -1,7 +1,6 @@
 """Commands queue up and go in groups: at once when alone, together under load, turned away when there are too many."""
 
 import asyncio
-import threading
 from uuid import uuid4
 
 import psycopg
@@ -19,13 +18,13 @@ class Log:
 
     def __init__(self):
         self.groups = []
-        self.let_go = threading.Semaphore(0)
-        self.begun = threading.Semaphore(0)
+        self.let_go = asyncio.Semaphore(0)
+        self.begun = asyncio.Semaphore(0)
 
-    def execute_all(self, commands):
+    async def execute_all(self, commands):
         self.groups.append([command.command_id for command in commands])
         self.begun.release()
-        assert self.let_go.acquire(timeout=10)
+        await self.let_go.acquire()
         return [Reply(command.command_id, None, None) for command in commands]
 
 
@@ -40,7 +39,7 @@ async def writer(log):
     yield writer
     for _ in range(100):
         log.let_go.release()
-    await asyncio.to_thread(writer.close)
+    await writer.end()
 
 
 def put(writer):
@@ -55,7 +54,8 @@ def put(writer):
 
 
 async def begun(log):
-    assert await asyncio.to_thread(log.begun.acquire, timeout=10)
+    async with asyncio.timeout(10):
+        await log.begun.acquire()
 
 
 async def test_a_lone_command_goes_at_once(log, writer):
@@ -101,13 +101,13 @@ async def test_a_group_that_fails_is_answered_and_the_next_goes_on(log):
     """Whatever breaks in it, each command gets an outcome."""
     error = ZeroDivisionError()
 
-    def fail(commands):
+    async def fail(commands):
         raise error
 
     failing = GroupWriter(fail)
     assert await put(failing)[1] is error
     assert await put(failing)[1] is error
-    failing.close()
+    await failing.end()
 
 
 async def test_an_answer_that_can_not_be_given_holds_up_no_other(log, writer):
@@ -120,7 +120,8 @@ async def test_an_answer_that_can_not_be_given_holds_up_no_other(log, writer):
     await begun(log)
     writer.put(placing(), broken)
     _, outcome = put(writer)
-    log.let_go.release(2)
+    for _ in range(2):
+        log.let_go.release()
     assert isinstance(await outcome, Reply)
 
 
@@ -144,3 +145,13 @@ async def test_a_full_queue_is_told_to_whoever_asks(database, nats_server, tmp_p
 
 async def _waits_for_the_lock(database):
     return ask(database, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+async def test_what_is_queued_comes_to_its_end_when_the_process_ends(log, writer):
+    """Nobody who was taken is left without an answer."""
+    outcomes = [put(writer)[1] for _ in range(6)]
+    ending = asyncio.create_task(writer.end())
+    for _ in range(6):
+        log.let_go.release()
+    await ending
+    assert all(outcome.done() for outcome in outcomes)

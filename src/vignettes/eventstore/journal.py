@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
 from vignettes.eventstore.connections import conninfo
@@ -23,6 +23,9 @@ _PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_
 _LOOK: LiteralString = (
     resources.files("vignettes.eventstore").joinpath("look.sql").read_text(encoding="utf-8")
 )
+#: The connection broke, a limit of time was passed, or the server takes no writes (a standby): all pass by themselves.
+PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
+
 #: Under this name a stored reply keeps, sealed, the lists that tell of the vehicle.
 PRIVATE = "private"
 
@@ -118,7 +121,9 @@ class Written:
 
 @dataclass
 class Journal:
-    """One connection that looks and appends; made anew after it broke. Not for several threads at once.
+    """One connection that looks and appends; made anew after it broke. Each statement is a transaction of its own.
+
+    Not for several threads at once.
 
     Raises psycopg's errors. After one of `append`, only the commands' ids can tell what is on record.
     """
@@ -131,7 +136,7 @@ class Journal:
         fresh = self._connection is None
         try:
             return self._look(wanted)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError):
+        except PASSING:
             # Also a server that was demoted and only reads now: another one may be the primary.
             self.close()
             if fresh:
@@ -139,22 +144,17 @@ class Journal:
             return self._look(wanted)
 
     def _look(self, wanted: Wanted) -> Seen:
-        question = {
-            "command_ids": list(wanted.command_ids),
-            "order_ids": list(wanted.versions),
-            "versions": list(wanted.versions.values()),
-            "without_keys": list(wanted.without_keys),
-            "payment_ids": list(wanted.payment_ids),
-            "erasing": list(wanted.erasing),
-            "clear_topics": list(UPCASTERS),
-            "serials": wanted.serials,
-        }
-        return _seen(self._connected().execute(_LOOK, question, prepare=True, binary=True).fetchall())
+        cursor = self._connected().execute(_LOOK, _question(wanted), prepare=True, binary=True)
+        return _seen(cursor.fetchall())
 
     def append(self, entries: Sequence[Entry]) -> list[Written]:
         """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""
-        cursor = self._connected().execute(_APPEND, _parameters(entries), prepare=True, binary=True)
-        return [Written(stale, position) for stale, position in cursor.fetchall()]
+        try:
+            cursor = self._connected().execute(_APPEND, _parameters(entries), prepare=True, binary=True)
+            return [Written(stale, position) for stale, position in cursor.fetchall()]
+        except PASSING:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
@@ -163,12 +163,71 @@ class Journal:
             self._connection = None
 
     def _connected(self) -> Connection[TupleRow]:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = psycopg.connect(
-                conninfo(self.url, "vignettes_writer", name="vignettes ordering", options=_PLANS),
-                autocommit=True,  # each of our statements is a transaction of its own
-            )
+        if self._connection is None or self._connection.closed:
+            self._connection = Connection.connect(_conninfo(self.url), autocommit=True)
         return self._connection
+
+
+@dataclass
+class AsyncJournal:
+    """The same for an event loop: two changes of thread for each group would cost more than all of its waiting."""
+
+    url: str
+    _connection: AsyncConnection[TupleRow] | None = field(default=None, init=False)
+
+    async def look(self, wanted: Wanted) -> Seen:
+        """Read as `Journal.look` does."""
+        fresh = self._connection is None
+        try:
+            return await self._look(wanted)
+        except PASSING:
+            await self.close()
+            if fresh:
+                raise
+            return await self._look(wanted)
+
+    async def _look(self, wanted: Wanted) -> Seen:
+        connection = await self._connected()
+        cursor = await connection.execute(_LOOK, _question(wanted), prepare=True, binary=True)
+        return _seen(await cursor.fetchall())
+
+    async def append(self, entries: Sequence[Entry]) -> list[Written]:
+        """Append as `Journal.append` does."""
+        try:
+            connection = await self._connected()
+            cursor = await connection.execute(_APPEND, _parameters(entries), prepare=True, binary=True)
+            return [Written(stale, position) for stale, position in await cursor.fetchall()]
+        except PASSING:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> AsyncConnection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await AsyncConnection.connect(_conninfo(self.url), autocommit=True)
+        return self._connection
+
+
+def _conninfo(url: str) -> str:
+    return conninfo(url, "vignettes_writer", name="vignettes ordering", options=_PLANS)
+
+
+def _question(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "command_ids": list(wanted.command_ids),
+        "order_ids": list(wanted.versions),
+        "versions": list(wanted.versions.values()),
+        "without_keys": list(wanted.without_keys),
+        "payment_ids": list(wanted.payment_ids),
+        "erasing": list(wanted.erasing),
+        "clear_topics": list(UPCASTERS),
+        "serials": wanted.serials,
+    }
 
 
 def _seen(rows: Sequence[TupleRow]) -> Seen:

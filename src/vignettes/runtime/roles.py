@@ -98,8 +98,8 @@ def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View
 
 
 async def _ordering(built: Process) -> Running:
-    from vignettes.eventstore.append import Appender, Numbers
-    from vignettes.eventstore.journal import Journal
+    from vignettes.eventstore.append import AsyncAppender, Numbers
+    from vignettes.eventstore.journal import AsyncJournal
     from vignettes.eventstore.orders import Orders
     from vignettes.services.deciding import Deciding, Payee
     from vignettes.services.grouping import GroupWriter
@@ -112,8 +112,8 @@ async def _ordering(built: Process) -> Running:
     url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
     orders = Orders(url, vault(settings))
     built.stack.callback(orders.close)
-    appender = Appender(Journal(url), vault(settings), numbers)
-    built.stack.callback(appender.close)
+    appender = AsyncAppender(AsyncJournal(url), vault(settings), numbers)
+    built.stack.push_async_callback(appender.close)
     pool = await built.pool("vignettes_writer", "queries", 8)
     ordering = Ordering(
         GroupWriter(appender.execute_all),
@@ -122,7 +122,7 @@ async def _ordering(built: Process) -> Running:
         BodyHash(root),
         Reading(pool, orders, writing(settings, root), index(root)),
     )
-    built.stack.callback(ordering.close)
+    built.stack.push_async_callback(ordering.end)
     ordering.register(built.endpoints)
     return ordering
 

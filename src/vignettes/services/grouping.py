@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -51,12 +50,12 @@ class GroupStats:
 class GroupWriter:
     """Takes commands in order of arrival. A lone one goes at once; under load, whatever waits goes together.
 
-    `execute_all` runs in a thread of its own, so that the next group gathers, and answers go out, meanwhile.
+    While `execute_all` waits for the database, the next group gathers, and answers go out.
     """
 
     def __init__(
         self,
-        execute_all: Callable[[Sequence[Command]], list[Outcome]],
+        execute_all: Callable[[Sequence[Command]], Awaitable[list[Outcome]]],
         *,
         capacity: int = CAPACITY,
         largest: int = LARGEST_GROUP,
@@ -65,7 +64,6 @@ class GroupWriter:
         self._largest = largest
         self._queue: deque[tuple[Command, Settle]] = deque()
         self._writing: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="append")
         self._stats = GroupStats(queue_capacity=capacity)
 
     def put(self, command: Command, settle: Settle) -> None:
@@ -77,9 +75,10 @@ class GroupWriter:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="group writer")
 
-    def close(self) -> None:
-        """Let the group under way end."""
-        self._thread.shutdown(wait=True)
+    async def end(self) -> None:
+        """Let what is queued come to its end; called when no more comes in."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
 
     def stats(self) -> dict[str, int]:
         """Return how it fares, as numbers."""
@@ -98,9 +97,8 @@ class GroupWriter:
 
     async def _outcomes(self, commands: list[Command]) -> list[Outcome]:
         self._stats.counted(len(commands))
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._execute_all, commands)
+            return await self._execute_all(commands)
         except Exception as error:
             log.exception("commands.failed", commands=len(commands))
             return [error] * len(commands)

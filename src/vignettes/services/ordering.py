@@ -55,9 +55,9 @@ class Ordering:
         """Live as long as the process: requests come by subscription."""
         await asyncio.Event().wait()
 
-    def close(self) -> None:
-        """Let the commands under way end; called when no more requests come in."""
-        self._writer.close()
+    async def end(self) -> None:
+        """Let the commands under way come to their end; called when no more requests come in."""
+        await self._writer.end()
 
     def stats(self) -> dict[str, int]:
         """Return how the writer fares."""
