@@ -143,9 +143,8 @@ class Vault:
             if held is None or held.until < now:
                 missing.append(each)
             else:
-                self._held.move_to_end(
-                    each
-                )  # it is wanted now: those that are read meanwhile must not push it out
+                # It is wanted now: those that are read meanwhile must not push it out.
+                self._held.move_to_end(each)
         return missing
 
     def take(self, rows: Iterable[dict[str, Any]]) -> None:
