@@ -1,10 +1,12 @@
 """Orders with a past, written straight to the log; commands as the ordering service makes them; tables as rows."""
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
@@ -17,10 +19,10 @@ from vignettes.domain.personal import DataClass
 from vignettes.domain.references import number_from_serial
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
-from vignettes.eventstore.append import Appender
+from vignettes.eventstore.append import Appender, Numbers
 from vignettes.eventstore.codec import Envelope
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.deciding import Command
+from vignettes.eventstore.deciding import Command, Outcome, Reply
 from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.masterkeys import LocalMasterKeys
 from vignettes.eventstore.migrations import migrate
@@ -43,6 +45,8 @@ DOMAIN = "vignettes.example"
 
 MASTER = bytes(range(32))
 
+T = TypeVar("T")
+
 _serials = itertools.count(1)
 
 
@@ -51,9 +55,44 @@ def a_vault() -> Vault:
     return Vault(LocalMasterKeys([MASTER]))
 
 
-def an_appender(database: str) -> Appender:
+class Writer:
+    """The writer that the service has, in the event loop of a thread of its own: tests ask it and wait.
+
+    Decisions run in that thread, so that one of them may ask another writer in its middle.
+    """
+
+    def __init__(self, journal: Journal, vault: Vault, numbers: Numbers | None = None) -> None:
+        self._appender = Appender(journal, vault, numbers or Numbers())
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def execute(self, command: Command) -> Reply:
+        """Return the reply of one command, or raise what it ended in."""
+        [outcome] = self.execute_all([command])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def execute_all(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Return the outcomes of a group."""
+        return self.run(self._appender.execute_all(commands))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something in its loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=120)
+
+    def close(self) -> None:
+        """Give the connection back, and end the thread."""
+        self.run(self._appender.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def a_writer(database: str) -> Writer:
     """Return a writer as each ordering process has one."""
-    return Appender(Journal(database), a_vault())
+    return Writer(Journal(database), a_vault())
 
 
 # --- orders and what happens to them ---

@@ -1,12 +1,11 @@
 """Writers of the log, as each ordering process has one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 import pytest
 
-from eventstore_helpers import a_vault, an_appender
-from vignettes.eventstore.append import Appender
+from eventstore_helpers import Writer, a_vault, a_writer
 from vignettes.eventstore.journal import Entry, Journal, Written
 
 
@@ -17,29 +16,29 @@ class Counted(Journal):
         super().__init__(url)
         self.appended: list[list[object]] = []
 
-    def append(self, entries: list[Entry]) -> list[Written]:
+    async def append(self, entries: Sequence[Entry]) -> list[Written]:
         self.appended.append([entry.command_id for entry in entries])
-        return super().append(entries)
+        return await super().append(entries)
 
 
 @pytest.fixture
-def journal(database: str) -> Iterator[Counted]:
-    """Give the connection of a writer, to be watched and broken."""
-    here = Counted(database)
+def journal(database: str) -> Counted:
+    """Give the connection of `appender`, to be watched and broken."""
+    return Counted(database)
+
+
+@pytest.fixture
+def appender(journal: Counted) -> Iterator[Writer]:
+    """Give the writer of a process."""
+    here = Writer(journal, a_vault())
     yield here
     here.close()
 
 
 @pytest.fixture
-def appender(journal: Counted) -> Appender:
-    """Give the writer of a process."""
-    return Appender(journal, a_vault())
-
-
-@pytest.fixture
-def elsewhere(database: str) -> Iterator[Appender]:
+def elsewhere(database: str) -> Iterator[Writer]:
     """Give the writer of another process: its own connection, its own memory."""
-    there = an_appender(database)
+    there = a_writer(database)
     yield there
     there.close()
 
@@ -51,8 +50,8 @@ def lose_the_next_answer(journal: Counted, monkeypatch: pytest.MonkeyPatch) -> C
     def losing() -> None:
         append = journal.append
 
-        def lose(entries: list[Entry]) -> list[Written]:
-            append(entries)
+        async def lose(entries: Sequence[Entry]) -> list[Written]:
+            await append(entries)
             monkeypatch.setattr(journal, "append", append)
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 

@@ -9,9 +9,8 @@ import psycopg
 import pytest
 from pydantic_core import PydanticSerializationError
 
-from eventstore_helpers import a_vault, an_appender, ask, changing, pay, placing, standing, writing_to
+from eventstore_helpers import a_writer, ask, changing, pay, placing, standing, writing_to
 from vignettes.domain import errors
-from vignettes.eventstore.append import Appender
 from vignettes.eventstore.recorder import APPEND_LOCK
 
 
@@ -188,18 +187,18 @@ def test_nothing_is_recorded_when_the_answer_can_not_be(database, appender, orde
 
 
 def test_a_commit_whose_answer_was_lost_is_found_by_its_id(
-    database, orders, journal, lose_the_next_answer, order_id
+    database, orders, appender, lose_the_next_answer, order_id
 ):
     """Never repeated, never read as "not done": the log is asked whether it knows the command."""
     lose_the_next_answer()
-    reply = Appender(journal, a_vault()).execute(writing_to(order_id, "new@example.com"))
+    reply = appender.execute(writing_to(order_id, "new@example.com"))
     assert reply.body["version"] == 2
     assert reply.position == orders.position_of(order_id)
     assert events_of(database, order_id) == ["order.placed.v2", "order.email-corrected.v2"]
 
 
 def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(
-    database, elsewhere, journal, monkeypatch, lose_the_next_answer, order_id
+    database, appender, journal, monkeypatch, lose_the_next_answer, order_id
 ):
     """The look-up fails too: the caller asks again with the same id and gets what was recorded."""
     lose_the_next_answer()
@@ -214,46 +213,49 @@ def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(
 
     monkeypatch.setattr(journal, "look", failing_the_second_time)
     with pytest.raises(errors.Unavailable):
-        Appender(journal, a_vault()).execute(command)
-    assert elsewhere.execute(command).body["version"] == 2
+        appender.execute(command)
+    assert appender.execute(command).body["version"] == 2
     assert len(events_of(database, order_id)) == 2
 
 
 def test_a_failure_before_the_commit_is_unavailable_and_done_when_asked_again(
-    database, journal, monkeypatch, order_id
+    database, appender, journal, monkeypatch, order_id
 ):
     """Nothing is on record, so nothing is claimed; the same command then does its work."""
 
     def broken(_):
         raise psycopg.OperationalError("connection refused")
 
-    command, writer = writing_to(order_id, "new@example.com"), Appender(journal, a_vault())
+    command = writing_to(order_id, "new@example.com")
     with monkeypatch.context() as broken_for_now:
         broken_for_now.setattr(journal, "append", broken)
         with pytest.raises(errors.Unavailable):
-            writer.execute(command)
+            appender.execute(command)
     assert len(events_of(database, order_id)) == 1
-    assert writer.execute(command).body["version"] == 2
+    assert appender.execute(command).body["version"] == 2
 
 
 def test_a_database_that_only_reads_is_unavailable(database, orders, order_id):
     """A standby that is not promoted yet refuses to write; that is no answer to the customer."""
     name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
     ask(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    reading_only = an_appender(database)
+    reading_only = a_writer(database)
     with pytest.raises(errors.Unavailable):
         reading_only.execute(writing_to(order_id, "new@example.com"))
     reading_only.close()
     assert orders.find(order_id).email == "driver@example.com"
 
 
-def test_an_append_lock_that_is_not_given_back_is_unavailable(database, orders, journal, order_id):
+async def be_impatient(journal):
+    await (await journal._connected()).execute("SET lock_timeout = '200ms'")
+
+
+def test_an_append_lock_that_is_not_given_back_is_unavailable(database, orders, appender, journal, order_id):
     """Waiting is bounded by lock_timeout; the caller hears that nothing is known, and may ask again."""
-    journal._connected().execute("SET lock_timeout = '200ms'")
-    impatient = Appender(journal, a_vault())
+    appender.run(be_impatient(journal))
     command = writing_to(order_id, "new@example.com")
     with psycopg.connect(database) as holder:
         holder.execute("SELECT pg_advisory_xact_lock(%s)", (APPEND_LOCK,))
         with pytest.raises(errors.Unavailable):
-            impatient.execute(command)
-    assert impatient.execute(command).body == standing(orders.find(order_id))
+            appender.execute(command)
+    assert appender.execute(command).body == standing(orders.find(order_id))

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState
 
-from eventstore_helpers import a_database, an_appender, ask, placing
+from eventstore_helpers import a_database, a_writer, ask, placing
 from vignettes.eventstore.connections import conninfo
 
 OWNER, WRITER, PROJECTOR, READER, AUDITOR = ROLES = (
@@ -122,7 +122,7 @@ CHANGES = [
 def full_log(postgres):
     """One database for all of these, with something in it to change: each statement is taken back."""
     with a_database(postgres, "grants") as url:
-        writer = an_appender(url)
+        writer = a_writer(url)
         writer.execute(placing())
         writer.close()
         yield url
@@ -144,7 +144,9 @@ def test_a_role_may_do_its_work(full_log, role, statement):
 def test_a_role_may_do_nothing_else(full_log, role, statement):
     """Least privilege: a process that was taken over can't do another one's work."""
     # A view over a join can't be written by anybody; PostgreSQL says so before it looks for the right.
-    with pytest.raises((InsufficientPrivilege, ObjectNotInPrerequisiteState)):
+    writes_a_join = statement.startswith(("UPDATE read.order_status", "DELETE FROM read.order_status"))
+    refused = ObjectNotInPrerequisiteState if writes_a_join else InsufficientPrivilege
+    with pytest.raises(refused):
         attempt(conninfo(full_log, role), statement)
 
 

@@ -272,8 +272,8 @@ def test_an_order_is_not_read_again_when_nobody_else_wrote_it(appender, journal,
     [order_id] = placed(appender)
     newer, look = [], journal.look
 
-    def looking(wanted):
-        seen = look(wanted)
+    async def looking(wanted):
+        seen = await look(wanted)
         newer.append(len(seen.newer))
         return seen
 

@@ -16,7 +16,7 @@ from eventstore_helpers import (
     DAY,
     NOON,
     a_vault,
-    an_appender,
+    a_writer,
     an_order,
     ask,
     details,
@@ -207,7 +207,7 @@ def test_moving_a_class_changes_nothing(orders, monkeypatch):
 
 def test_an_event_this_code_does_not_know_stops_it(database, orders):
     """It is named, so that the right version can be installed; it is never passed over."""
-    order, appender = an_order(), an_appender(database)
+    order, appender = an_order(), a_writer(database)
     record(orders, order)
     ask(database, _INSERT, order.id, 2, "order.vanished.v9", b"{}")
     record(orders, an_order())
@@ -262,7 +262,7 @@ def test_an_order_is_read_as_it_was_at_any_version(orders):
 
 def test_a_broken_connection_is_noticed_before_the_next_command(database):
     """An idle connection that was cut must not cost a customer's command."""
-    appender = an_appender(database)
+    appender = a_writer(database)
     order_id = appender.execute(placing()).order_id
     backends = (
         "FROM pg_stat_activity WHERE application_name = 'vignettes ordering' AND datname = current_database()"

@@ -11,7 +11,7 @@ from eventstore_helpers import (
     MASTER,
     NOON,
     a_vault,
-    an_appender,
+    a_writer,
     an_order,
     ask,
     changing,
@@ -94,13 +94,13 @@ def test_what_an_answer_says_of_the_vehicle_is_the_same_when_asked_again(databas
     """Sealed in the log, and opened for whoever asks again; empty once erased."""
     command = placing(private=lambda _: {"warnings": ["look_alike:2/Z at 1"]})
     first = appender.execute(command)
-    elsewhere = an_appender(database)
+    elsewhere = a_writer(database)
     assert elsewhere.execute(command) == first
     for act in (lambda order, at: pay(order, at=at), start, issue):
         appender.execute(changing(first.order_id, act))
     appender.execute(erasing(first.order_id, VEHICLE))
     elsewhere.close()
-    later = an_appender(database)
+    later = a_writer(database)
     assert later.execute(command).body == {**first.body, "warnings": []}
     later.close()
 
@@ -139,7 +139,7 @@ def test_what_was_read_before_the_erasure_is_not_read_after_it(appender, orders)
 def test_two_who_erase_at_once_destroy_what_the_history_says(database, appender):
     """One wants the address gone, one both: the slower decides anew, and keys and events agree."""
     order_id = ended(appender)
-    elsewhere = an_appender(database)
+    elsewhere = a_writer(database)
 
     def both(order, at):
         if CONTACT not in order.erased and not seen:

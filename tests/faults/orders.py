@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from eventstore_helpers import a_vault, details, placing
+from eventstore_helpers import Writer, a_vault, details, placing
 from vignettes.domain.order import Order
-from vignettes.eventstore.append import Appender, Numbers
+from vignettes.eventstore.append import Numbers
 from vignettes.eventstore.deciding import Command
 from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.orders import order_id_of
@@ -16,7 +16,7 @@ class Shop:
 
     def __init__(self, database: str) -> None:
         self._numbers = Numbers()
-        self.appender = Appender(Journal(database), a_vault(), self._numbers)
+        self.appender = Writer(Journal(database), a_vault(), self._numbers)
 
     def placing(self, **different: Any) -> Command:
         """Return a command that places an order a week ahead, under the next number."""

@@ -7,8 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from eventstore_helpers import ask, changing, placing
-from vignettes.eventstore.append import Appender
+from eventstore_helpers import Writer, ask, changing, placing
 from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.masterkeys import WrongMasterKey
 from vignettes.eventstore.personal import Vault
@@ -24,7 +23,7 @@ def settings(database, tmp_path) -> Settings:
 
 @pytest.fixture
 def appender(settings):
-    writer = Appender(Journal(settings.database_url), Vault(master_keys(settings)))
+    writer = Writer(Journal(settings.database_url), Vault(master_keys(settings)))
     yield writer
     writer.close()
 
@@ -41,7 +40,7 @@ def test_the_master_key_is_replaced_while_orders_stay_readable(settings, appende
     assert rotate(both, Console(stderr=True)) == 1
     assert rotate(both, Console(stderr=True)) == 0
     assert root_of(settings, settings.database_url) == root
-    reader = Appender(Journal(settings.database_url), Vault(master_keys(settings)))
+    reader = Writer(Journal(settings.database_url), Vault(master_keys(settings)))
     seen = []
     reader.execute(changing(order_id, lambda order, _: seen.append(order.email)))
     reader.close()

@@ -185,7 +185,7 @@ async def test_ctrl_c_twice_still_cleans_up(whole, tmp_path):
     assert all(gone(pid) for pid in whole.children)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's own; elsewhere the next start ends what was left")
 async def test_children_end_with_a_supervisor_that_was_killed(whole):
     whole = whole(POLITE)
     whole.kill()

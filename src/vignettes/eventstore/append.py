@@ -1,8 +1,7 @@
 """Many commands, one transaction: look, decide each, append all with their answers. Asked again, the same answer."""
 
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import psycopg
@@ -13,16 +12,7 @@ from vignettes.domain.order import Order
 from vignettes.domain.references import number_from_serial
 from vignettes.eventstore.codec import OrderMapper
 from vignettes.eventstore.deciding import Command, Outcome, Reply, Round
-from vignettes.eventstore.journal import (
-    PASSING,
-    AsyncJournal,
-    Entry,
-    Journal,
-    Known,
-    Seen,
-    Wanted,
-    Written,
-)
+from vignettes.eventstore.journal import PASSING, Journal, Known, Seen, Wanted
 from vignettes.eventstore.personal import Vault
 
 log = structlog.get_logger(__name__)
@@ -33,10 +23,6 @@ _ATTEMPTS = 20
 CACHED_ORDERS = 10_000
 
 _Pending = list[tuple[int, Command]]
-
-T = TypeVar("T")
-Steps = Generator[Wanted | list[Entry], Any, T]
-"""Work that stops wherever the log is asked something: to look, or to append. Whoever runs it brings the answer."""
 
 
 class Numbers:
@@ -55,147 +41,87 @@ class Numbers:
 
 
 class Appender:
-    """Executes commands on the log, group by group. For one thread at a time; any number of processes side by side."""
+    """Executes commands on the log, one group at a time; any number of processes work side by side.
 
-    def __init__(self, journal: Journal, vault: Vault, numbers: Numbers | None = None) -> None:
+    Orders are kept at hand between groups, and compared with the log at each use.
+    """
+
+    def __init__(self, journal: Journal, vault: Vault, numbers: Numbers) -> None:
         self._journal = journal
-        self._groups = Groups(vault, numbers or Numbers())
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._journal.close()
-
-    def execute(self, command: Command) -> Reply:
-        """Decide and record one command. Raises CommandIdReused, Conflict, or Unavailable when the end is not known."""
-        [outcome] = self.execute_all([command])
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def execute_all(self, commands: Sequence[Command]) -> list[Outcome]:
-        """Return for each command its reply, or the exception that `execute` would have raised."""
-        steps = self._groups.execute(commands)
-        try:
-            asked = next(steps)
-            while True:
-                try:
-                    told = self._ask(asked)
-                except psycopg.Error as error:
-                    asked = steps.throw(error)
-                else:
-                    asked = steps.send(told)
-        except StopIteration as end:
-            return cast("list[Outcome]", end.value)
-        finally:
-            steps.close()
-
-    def _ask(self, asked: Wanted | list[Entry]) -> Seen | list[Written]:
-        return self._journal.look(asked) if isinstance(asked, Wanted) else self._journal.append(asked)
-
-
-class AsyncAppender:
-    """The same in an event loop, for one group at a time."""
-
-    def __init__(self, journal: AsyncJournal, vault: Vault, numbers: Numbers) -> None:
-        self._journal = journal
-        self._groups = Groups(vault, numbers)
+        self._vault = vault
+        self._codec = OrderMapper(vault)
+        self._numbers = numbers
+        self._orders: OrderedDict[UUID, Order] = OrderedDict()
 
     async def close(self) -> None:
         """Give the connection back."""
         await self._journal.close()
 
     async def execute_all(self, commands: Sequence[Command]) -> list[Outcome]:
-        """Return for each command its reply, or the exception that it ended in."""
-        steps = self._groups.execute(commands)
-        try:
-            asked = next(steps)
-            while True:
-                try:
-                    told = await self._ask(asked)
-                except psycopg.Error as error:
-                    asked = steps.throw(error)
-                else:
-                    asked = steps.send(told)
-        except StopIteration as end:
-            return cast("list[Outcome]", end.value)
-        finally:
-            steps.close()
+        """Return for each command its reply, or the exception that it ended in.
 
-    async def _ask(self, asked: Wanted | list[Entry]) -> Seen | list[Written]:
-        return await (self._journal.look(asked) if isinstance(asked, Wanted) else self._journal.append(asked))
-
-
-class Groups:
-    """Takes groups of commands from the question to the record, and keeps orders at hand between them."""
-
-    def __init__(self, vault: Vault, numbers: Numbers) -> None:
-        self._vault = vault
-        self._codec = OrderMapper(vault)
-        self._numbers = numbers
-        self._orders: OrderedDict[UUID, Order] = OrderedDict()
-
-    def execute(self, commands: Sequence[Command]) -> Steps[list[Outcome]]:
-        """Bring each command to its outcome.
-
-        Commands for one order are decided in the order given. What one of them comes to never disturbs another.
+        Those are CommandIdReused, Conflict, Unavailable when the end is not known, or a fault. Commands for one order
+        are decided in the order given. What one of them comes to never disturbs another.
         """
         outcomes: dict[int, Outcome] = {}
         pending = list(enumerate(commands))
         for _ in range(_ATTEMPTS):
-            pending = yield from self._round(pending, outcomes)
+            pending = await self._round(pending, outcomes)
             if not pending:
                 break
         outcomes |= {place: errors.Conflict() for place, _ in pending}
         return [outcomes[place] for place in range(len(commands))]
 
-    def _round(self, pending: _Pending, outcomes: dict[int, Outcome]) -> Steps[_Pending]:
+    async def _round(self, pending: _Pending, outcomes: dict[int, Outcome]) -> _Pending:
         """Take every command as far as it goes in one transaction; return those that must be taken again."""
         try:
-            seen = yield from self._look([command for _, command in pending])
+            seen = await self._look([command for _, command in pending])
         except PASSING as error:
             log.warning("commands.unavailable", commands=len(pending), error=type(error).__name__)
             outcomes |= {place: _unavailable(error) for place, _ in pending}
             return []
         except psycopg.Error as error:
-            outcomes |= yield from self._alone(pending, error)
+            outcomes |= await self._alone(pending, error)
             return []
         round_ = Round(seen, self._orders, self._vault, self._codec)
         try:
             for place, command in pending:
                 if known := seen.known.get(command.command_id):
-                    outcomes[place] = yield from self._again(command, known)
+                    outcomes[place] = await self._again(command, known)
                 else:
                     round_.decide(place, command)
             outcomes |= round_.failed
-            return (yield from self._append(round_, outcomes))
+            return await self._append(round_, outcomes)
         except BaseException:
             self._orders.clear()  # decided upon, and not on record: none of them is as the log has it
             raise
 
-    def _look(self, commands: Sequence[Command]) -> Steps[Seen]:
+    async def _look(self, commands: Sequence[Command]) -> Seen:
         order_ids = {command.order_id for command in commands if command.order_id}
         versions = {each: order.version if (order := self._orders.get(each)) else 0 for each in order_ids}
-        seen: Seen = yield Wanted(
-            command_ids=[command.command_id for command in commands],
-            versions=versions,
-            without_keys=self._vault.missing(order_ids),
-            payment_ids=[command.payment_id for command in commands if command.payment_id],
-            serials=sum(command.order_id is None for command in commands),
-            erasing=[command.order_id for command in commands if command.erases and command.order_id],
+        seen = await self._journal.look(
+            Wanted(
+                command_ids=[command.command_id for command in commands],
+                versions=versions,
+                without_keys=self._vault.missing(order_ids),
+                payment_ids=[command.payment_id for command in commands if command.payment_id],
+                serials=sum(command.order_id is None for command in commands),
+                erasing=[command.order_id for command in commands if command.erases and command.order_id],
+            )
         )
         self._vault.take(seen.keys)
         self._numbers.add(seen.serials)
         return seen
 
-    def _append(self, round_: Round, outcomes: dict[int, Outcome]) -> Steps[_Pending]:
+    async def _append(self, round_: Round, outcomes: dict[int, Outcome]) -> _Pending:
         decided = round_.decided
         if not decided:
             return round_.postponed
         try:
-            written: list[Written] = yield [each.entry for each in decided]
+            written = await self._journal.append([each.entry for each in decided])
         except psycopg.Error as error:
             self._forget(each.entry.order_id for each in decided)
-            return (yield from self._after(error, round_, outcomes))
+            return await self._after(error, round_, outcomes)
         stale: _Pending = []
         for each, result in zip(decided, written, strict=True):
             if result.stale:
@@ -209,47 +135,47 @@ class Groups:
         self._trim()
         return sorted(stale + round_.postponed, key=lambda pending: pending[0])
 
-    def _after(self, error: psycopg.Error, round_: Round, outcomes: dict[int, Outcome]) -> Steps[_Pending]:
+    async def _after(self, error: psycopg.Error, round_: Round, outcomes: dict[int, Outcome]) -> _Pending:
         """Tell what became of a group whose transaction failed, or seems to have."""
         undone = [(each.place, each.command) for each in round_.decided]
         if isinstance(error, PASSING):
-            outcomes |= yield from self._resolved(undone, error)
+            outcomes |= await self._resolved(undone, error)
         elif isinstance(error, psycopg.IntegrityError) and len(undone) == 1:
             return sorted(undone + round_.postponed, key=lambda pending: pending[0])
         else:
-            outcomes |= yield from self._alone(undone, error)
+            outcomes |= await self._alone(undone, error)
         return round_.postponed
 
-    def _alone(self, undone: _Pending, error: psycopg.Error) -> Steps[dict[int, Outcome]]:
+    async def _alone(self, undone: _Pending, error: psycopg.Error) -> dict[int, Outcome]:
         """Take each alone: something in one of them can't be stored, which is only that one's misfortune."""
         if len(undone) == 1:
             return {undone[0][0]: error}
         outcomes: dict[int, Outcome] = {}
         for place, command in undone:
-            [outcomes[place]] = yield from self.execute([command])
+            [outcomes[place]] = await self.execute_all([command])
         return outcomes
 
-    def _resolved(self, undone: _Pending, error: psycopg.Error) -> Steps[dict[int, Outcome]]:
+    async def _resolved(self, undone: _Pending, error: psycopg.Error) -> dict[int, Outcome]:
         """After a lost connection the commands may be on record: only their ids can tell, never a guess."""
         log.warning("commands.unresolved", commands=len(undone), error=type(error).__name__)
         outcomes: dict[int, Outcome] = {place: _unavailable(error) for place, _ in undone}
         try:
-            seen: Seen = yield Wanted([command.command_id for _, command in undone], {})
+            seen = await self._journal.look(Wanted([command.command_id for _, command in undone], {}))
         except PASSING:
             return outcomes
         for place, command in undone:
             if known := seen.known.get(command.command_id):
-                outcomes[place] = yield from self._again(command, known)
+                outcomes[place] = await self._again(command, known)
         return outcomes
 
-    def _again(self, command: Command, known: Known) -> Steps[Outcome]:
+    async def _again(self, command: Command, known: Known) -> Outcome:
         """Give the answer of before. One that can't be opened is this command's misfortune only."""
         if known.payload_hash != command.payload_hash:
             return errors.CommandIdReused(field="command_id")
         try:
             order_id = known.order_id
             if known.has_private and order_id and self._vault.missing([order_id]):
-                seen: Seen = yield Wanted([], {}, without_keys=[order_id])
+                seen = await self._journal.look(Wanted([], {}, without_keys=[order_id]))
                 self._vault.take(seen.keys)
             return Reply.known(command.command_id, known, self._vault)
         except PASSING as error:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from vignettes.eventstore.connections import conninfo
@@ -123,64 +123,20 @@ class Written:
 class Journal:
     """One connection that looks and appends; made anew after it broke. Each statement is a transaction of its own.
 
-    Not for several threads at once.
-
-    Raises psycopg's errors. After one of `append`, only the commands' ids can tell what is on record.
+    For one group at a time. Raises psycopg's errors; after one of `append`, only the commands' ids can tell what is
+    on record. In the event loop's own thread: changes of thread would cost more than all of its waiting.
     """
-
-    url: str
-    _connection: Connection[TupleRow] | None = field(default=None, init=False)
-
-    def look(self, wanted: Wanted) -> Seen:
-        """Read in one round trip all that deciding needs. A connection that has died meanwhile is replaced, once."""
-        fresh = self._connection is None
-        try:
-            return self._look(wanted)
-        except PASSING:
-            # Also a server that was demoted and only reads now: another one may be the primary.
-            self.close()
-            if fresh:
-                raise
-            return self._look(wanted)
-
-    def _look(self, wanted: Wanted) -> Seen:
-        cursor = self._connected().execute(_LOOK, _question(wanted), prepare=True, binary=True)
-        return _seen(cursor.fetchall())
-
-    def append(self, entries: Sequence[Entry]) -> list[Written]:
-        """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""
-        try:
-            cursor = self._connected().execute(_APPEND, _parameters(entries), prepare=True, binary=True)
-            return [Written(stale, position) for stale, position in cursor.fetchall()]
-        except PASSING:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection; the next use opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _connected(self) -> Connection[TupleRow]:
-        if self._connection is None or self._connection.closed:
-            self._connection = Connection.connect(_conninfo(self.url), autocommit=True)
-        return self._connection
-
-
-@dataclass
-class AsyncJournal:
-    """The same for an event loop: two changes of thread for each group would cost more than all of its waiting."""
 
     url: str
     _connection: AsyncConnection[TupleRow] | None = field(default=None, init=False)
 
     async def look(self, wanted: Wanted) -> Seen:
-        """Read as `Journal.look` does."""
+        """Read in one round trip all that deciding needs. A connection that has died meanwhile is replaced, once."""
         fresh = self._connection is None
         try:
             return await self._look(wanted)
         except PASSING:
+            # Also a server that was demoted and only reads now: another one may be the primary.
             await self.close()
             if fresh:
                 raise
@@ -192,7 +148,7 @@ class AsyncJournal:
         return _seen(await cursor.fetchall())
 
     async def append(self, entries: Sequence[Entry]) -> list[Written]:
-        """Append as `Journal.append` does."""
+        """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""
         try:
             connection = await self._connected()
             cursor = await connection.execute(_APPEND, _parameters(entries), prepare=True, binary=True)
@@ -209,12 +165,9 @@ class AsyncJournal:
 
     async def _connected(self) -> AsyncConnection[TupleRow]:
         if self._connection is None or self._connection.closed:
-            self._connection = await AsyncConnection.connect(_conninfo(self.url), autocommit=True)
+            url = conninfo(self.url, "vignettes_writer", name="vignettes ordering", options=_PLANS)
+            self._connection = await AsyncConnection.connect(url, autocommit=True)
         return self._connection
-
-
-def _conninfo(url: str) -> str:
-    return conninfo(url, "vignettes_writer", name="vignettes ordering", options=_PLANS)
 
 
 def _question(wanted: Wanted) -> dict[str, Any]:

@@ -98,8 +98,8 @@ def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View
 
 
 async def _ordering(built: Process) -> Running:
-    from vignettes.eventstore.append import AsyncAppender, Numbers
-    from vignettes.eventstore.journal import AsyncJournal
+    from vignettes.eventstore.append import Appender, Numbers
+    from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
     from vignettes.services.deciding import Deciding, Payee
     from vignettes.services.grouping import GroupWriter
@@ -112,7 +112,7 @@ async def _ordering(built: Process) -> Running:
     url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
     orders = Orders(url, vault(settings))
     built.stack.callback(orders.close)
-    appender = AsyncAppender(AsyncJournal(url), vault(settings), numbers)
+    appender = Appender(Journal(url), vault(settings), numbers)
     built.stack.push_async_callback(appender.close)
     pool = await built.pool("vignettes_writer", "queries", 8)
     ordering = Ordering(
