@@ -238,7 +238,9 @@ def test_an_impossible_directory_is_told(data_dir):
         InstanceLock(data_dir).acquire()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's own; elsewhere the next start ends what was left")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="needs Linux's PR_SET_PDEATHSIG; elsewhere the next start cleans up"
+)
 def test_an_instance_killed_with_9_leaves_no_process_and_the_next_one_starts(
     instance, data_dir, postgres, nats
 ):

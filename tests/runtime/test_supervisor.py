@@ -185,7 +185,9 @@ async def test_ctrl_c_twice_still_cleans_up(whole, tmp_path):
     assert all(gone(pid) for pid in whole.children)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's own; elsewhere the next start ends what was left")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="needs Linux's PR_SET_PDEATHSIG; elsewhere the next start cleans up"
+)
 async def test_children_end_with_a_supervisor_that_was_killed(whole):
     whole = whole(POLITE)
     whole.kill()
