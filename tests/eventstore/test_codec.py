@@ -21,8 +21,9 @@ from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
-from vignettes.eventstore.codec import Envelope, OrderMapper, UnreadableEvent, event_classes
-from vignettes.eventstore.personal import UnreadableSecret
+from vignettes.eventstore.codec import Envelope, OrderMapper, UnknownEvent, UnreadableEvent, event_classes
+from vignettes.eventstore.masterkeys import WrongMasterKey
+from vignettes.eventstore.personal import MissingKeys, UnreadableSecret
 from vignettes.eventstore.upcasting import UPCASTERS
 
 STORED = Path(__file__).with_name("stored_events.json")
@@ -198,6 +199,57 @@ def test_a_sealed_text_opens_in_its_place_only():
         with pytest.raises(UnreadableSecret) as refused:
             vault.open(order_id, DataClass.CONTACT, field, text)
         assert "example.com" not in "".join(format_exception(refused.value))
+
+
+def sealed_elsewhere():
+    """Return the bytes of an order whose plate was sealed for another field."""
+    wrapped = json.loads(STORED_EXAMPLES["order.placed.v2"])
+    wrapped["data"]["details"]["vehicle"]["plate"] = wrapped["data"]["email"]
+    return wrapped
+
+
+def without_price(wrapped):
+    """Take away what makes it whole: it is of no form any more, too."""
+    del wrapped["data"]["price"]
+    return wrapped
+
+
+@pytest.mark.parametrize("also_broken", [lambda wrapped: wrapped, without_price])
+def test_a_secret_that_does_not_open_is_told_as_such(also_broken):
+    """Whatever else is wrong with the event: the key is what somebody must look after first."""
+    state = json.dumps(also_broken(sealed_elsewhere())).encode()
+    with pytest.raises(UnreadableSecret, match=f"{ORDER_ID}, plate"):
+        codec.to_domain_event(StoredEvent(ORDER_ID, 1, "order.placed.v2", state))
+
+
+@pytest.mark.parametrize("also_broken", [lambda wrapped: wrapped, without_price])
+@pytest.mark.parametrize(
+    ("keys", "error"), [([], MissingKeys), ([{**KEYS, "master": "of somebody else"}], WrongMasterKey)]
+)
+def test_keys_that_are_not_here_are_told_as_such(keys, error, also_broken):
+    """They can be restored; nothing is wrong with the event, or nobody knows yet."""
+    elsewhere = a_vault()
+    elsewhere.take(keys)
+    wrapped = also_broken(json.loads(STORED_EXAMPLES["order.placed.v2"]))
+    with pytest.raises(error):
+        OrderMapper(elsewhere).to_recorded(
+            StoredEvent(ORDER_ID, 1, "order.placed.v2", json.dumps(wrapped).encode()), 7
+        )
+
+
+@pytest.mark.parametrize("topic", STORED_EXAMPLES)
+def test_a_row_of_the_log_is_read_as_a_stored_event_is(topic):
+    """Whoever reads many spares the wrapping."""
+    state = STORED_EXAMPLES[topic].encode()
+    assert codec.read(7, ORDER_ID, 1, topic, state) == codec.to_recorded(
+        StoredEvent(ORDER_ID, 1, topic, state), 7
+    )
+
+
+def test_an_event_that_nobody_knows_stops_the_reader():
+    """Even when its bytes are of no form at all."""
+    with pytest.raises(UnknownEvent, match=str(ORDER_ID)):
+        codec.to_domain_event(StoredEvent(ORDER_ID, 1, "order.exploded.v1", b"{"))
 
 
 def test_a_wished_hour_keeps_the_offset_it_was_given_in():

@@ -90,7 +90,7 @@ class Details:
         Never before `not_before`: what a correction made overdue is due at once, and not late.
         """
         due = schedule.registration_deadline(self.bought, self.start, paid_at, terms, wished=wished)
-        return replace(due, due_at=max(due.due_at, not_before))
+        return due if due.due_at >= not_before else replace(due, due_at=not_before)
 
     def unpaid_until(self, terms: Terms) -> datetime:
         """Return when an unpaid order for it ends: some days after the day on which it should have begun."""

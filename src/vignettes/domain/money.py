@@ -1,6 +1,7 @@
 """Amounts of money in minor units of one currency; mixing currencies is an error, never a conversion."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vignettes.domain.errors import InvalidValue
 
@@ -13,10 +14,12 @@ class Money:
     currency: str
 
     def __add__(self, other: "Money") -> "Money":
-        return Money(self.amount + self._same(other), self.currency)
+        added = self._same(other)
+        return _of(self.amount + added, self.currency) if added else self
 
     def __sub__(self, other: "Money") -> "Money":
-        return Money(self.amount - self._same(other), self.currency)
+        taken = self._same(other)
+        return _of(self.amount - taken, self.currency) if taken else self
 
     def __lt__(self, other: "Money") -> bool:
         return self.amount < self._same(other)
@@ -29,7 +32,7 @@ class Money:
 
     def positive(self) -> "Money":
         """Return this amount, or zero where it is negative."""
-        return Money(max(0, self.amount), self.currency)
+        return self if self.amount >= 0 else zero(self.currency)
 
     def _same(self, other: "Money") -> int:
         if other.currency != self.currency:
@@ -39,4 +42,11 @@ class Money:
 
 def zero(currency: str) -> Money:
     """Return no money at all of one currency."""
-    return Money(0, currency)
+    return _of(0, currency)
+
+
+@lru_cache(
+    maxsize=10_000
+)  # sums of prices are few, and a fold of the log comes to the same ones again and again
+def _of(amount: int, currency: str) -> Money:
+    return Money(amount, currency)

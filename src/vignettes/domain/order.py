@@ -11,6 +11,7 @@ from vignettes.domain import errors, schedule
 from vignettes.domain.account import Account
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Consent, Consents, Details, Payment, Status, Vignette
+from vignettes.domain.folding import Beginning, Evolving
 from vignettes.domain.money import Money
 from vignettes.domain.personal import ContactText, DataClass, VehicleText
 from vignettes.domain.schedule import Terms
@@ -24,10 +25,10 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
 
     # ------------------------------------------------------------------ events
 
-    class Event(Aggregate.Event):
+    class Event(Evolving):
         """Something that happened to one order."""
 
-    class Created(Aggregate.Created):
+    class Created(Beginning):
         """What OrderPlaced is made of; never recorded itself (the library wants a topic for each class)."""
 
         TOPIC = "order.created"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn, Self
 
-from vignettes.domain.catalogue import Period, Product
+from vignettes.domain.catalogue import Period, Product, zone
 from vignettes.domain.errors import InvalidValue
 
 SAME_DAY_LIMIT = timedelta(minutes=5)
@@ -265,9 +266,10 @@ def _no_sooner(at: datetime, rule: Rule, opens_at: datetime | None) -> tuple[dat
 def _grace(product: Product, start: Start, arrived: datetime, terms: Terms) -> tuple[datetime, Rule]:
     """Leave a last chance to correct (case 1), unless the last day of the notice would be missed by it."""
     due_at = arrived + terms.grace
-    last = _instant(product, _notice_day(product, start) + _DAY) - _SECOND
-    if product.notice_days and arrived <= last < due_at:
-        return last, Rule.NOTICE
+    if product.notice_days:
+        last = _instant(product, _notice_day(product, start) + _DAY) - _SECOND
+        if arrived <= last < due_at:
+            return last, Rule.NOTICE
     return due_at, Rule.GRACE
 
 
@@ -299,4 +301,11 @@ def _local_day(product: Product, at: datetime) -> date:
 
 def _instant(product: Product, day: date, at: time = time.min) -> datetime:
     """Return a local time of the authority in UTC, where differences are elapsed time."""
-    return datetime.combine(day, at, tzinfo=product.zone).astimezone(UTC)
+    return _in_utc(product.zone_name, day, at)
+
+
+@lru_cache(
+    maxsize=10_000
+)  # a fold of the log asks again and again for the same few hundred days of a few zones
+def _in_utc(zone_name: str, day: date, at: time) -> datetime:
+    return datetime.combine(day, at, tzinfo=zone(zone_name)).astimezone(UTC)

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, cast, get_type_hints
+from operator import attrgetter
+from typing import Any, NamedTuple, cast, get_type_hints
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate, AggregateEvent
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent
-from eventsourcing.utils import get_topic, resolve_topic
+from eventsourcing.utils import get_topic
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
@@ -31,8 +32,7 @@ class UnreadableEvent(Exception):
     """The log holds an event whose bytes do not fit its topic; it stops here rather than pass over it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who asked, by which command, on behalf of which request. Kept with each event, in its bytes."""
 
     actor: str
@@ -40,9 +40,11 @@ class Envelope:
     correlation_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event as it stands in the log, its personal data opened, or None where that was erased."""
+class Recorded(NamedTuple):
+    """An event as it stands in the log, its personal data opened, or None where that was erased.
+
+    A tuple, as its envelope is: a fold of the log makes them by the million, and frozen dataclasses take much longer.
+    """
 
     position: int
     order_id: UUID
@@ -96,6 +98,12 @@ class _Marked:
     path: tuple[str, ...]
     data_class: DataClass
 
+    @property
+    def holder(self) -> Callable[[AggregateEvent], Any]:
+        """What finds in an event that which holds the text: the event itself, or something within it."""
+        outer = self.path[:-1]
+        return attrgetter(".".join(outer)) if outer else lambda event: event
+
 
 @cache
 def _marked(event_class: type[AggregateEvent]) -> tuple[_Marked, ...]:
@@ -111,6 +119,39 @@ def _marks(hints: dict[str, Any], within: tuple[str, ...]) -> Iterator[_Marked]:
         for mark in getattr(hint, "__metadata__", ()):
             if isinstance(mark, Personal):
                 yield _Marked(path, mark.data_class)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the bytes of one kind of event are read, found out once."""
+
+    event_class: type[AggregateEvent]
+    name: str
+    #: From bytes, and from their JSON.
+    typed: Callable[[bytes], dict[str, Any]]
+    typed_json: Callable[[dict[str, Any]], dict[str, Any]]
+    #: Where personal texts are: what holds them, their class and their name.
+    personal: tuple[tuple[Callable[[AggregateEvent], Any], DataClass, str], ...]
+    #: What the bytes need not say, since it is the same in every event of the kind.
+    unsaid: dict[str, Any]
+
+
+@cache
+def _forms() -> dict[str, _Form]:
+    """Return the forms of today by their topics."""
+    return {topic: _form(event_class) for topic, event_class in event_classes().items()}
+
+
+def _form(event_class: type[AggregateEvent]) -> _Form:
+    validator = _adapter(event_class).validator
+    return _Form(
+        event_class,
+        event_class.__name__,
+        validator.validate_json,
+        validator.validate_python,
+        tuple((each.holder, each.data_class, each.path[-1]) for each in _marked(event_class)),
+        {"originator_topic": get_topic(Order)} if issubclass(event_class, Aggregate.Created) else {},
+    )
 
 
 def _wrap(event: AggregateEvent, envelope: Envelope) -> dict[str, Any]:
@@ -146,9 +187,9 @@ def _parsed(stored: StoredEvent) -> dict[str, Any]:
     raise UnreadableEvent(f"{UnreadableEvent.__doc__} {_named(stored)}: no JSON of ours.")
 
 
-def _typed(event_class: type[AggregateEvent], stored: StoredEvent, wrapped: dict[str, Any]) -> dict[str, Any]:
+def _typed(form: _Form, stored: StoredEvent, wrapped: dict[str, Any]) -> dict[str, Any]:
     try:
-        return cast("dict[str, Any]", _adapter(event_class).validate_python(wrapped))
+        return form.typed_json(wrapped)
     except ValidationError as error:
         # Told by place, never by value: what is quoted here ends in the log, and may be a person's.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
@@ -174,6 +215,22 @@ def _through(
             holder = holder.get(each) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and isinstance(text := holder.get(name), str):
             holder[name] = door(order_id, mark.data_class, name, text)
+
+
+def _recorded(form: _Form, position: int, order_id: UUID, version: int, wrapped: dict[str, Any]) -> Recorded:
+    at = wrapped["at"]
+    said = {
+        "originator_id": order_id,
+        "originator_version": version,
+        "timestamp": at,
+        **wrapped["data"],
+        **form.unsaid,
+    }
+    event = object.__new__(form.event_class)
+    # Frozen dataclasses are filled as the library itself fills them.
+    object.__setattr__(event, "__dict__", said)
+    envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
+    return Recorded(position, order_id, version, form.name, at, envelope, event)
 
 
 class OrderMapper(Mapper[UUID]):
@@ -209,34 +266,38 @@ class OrderMapper(Mapper[UUID]):
 
     def to_recorded(self, stored: StoredEvent, position: int) -> Recorded:
         """Return the event with its envelope. Raises UnknownEvent or UnreadableEvent; the log is never passed over."""
+        order_id = cast("UUID", stored.originator_id)
+        return self.read(position, order_id, stored.originator_version, stored.topic, stored.state)
+
+    def read(self, position: int, order_id: UUID, version: int, topic: str, state: bytes) -> Recorded:
+        """Return the event of one row of the log, as `to_recorded` does."""
+        form = _forms().get(topic)
+        try:
+            if form is not None:
+                recorded = _recorded(form, position, order_id, version, form.typed(state))
+                self._open(recorded.event, form)
+                return recorded
+        except ValidationError:
+            pass  # told below, by what is wrong first
+        return self._read_slowly(StoredEvent(order_id, version, topic, state), position)
+
+    def _open(self, event: AggregateEvent, form: _Form) -> None:
+        for holder, data_class, name in form.personal:
+            within = holder(event)
+            opened = self.vault.open(event.originator_id, data_class, name, getattr(within, name))
+            # Nobody has seen this event yet: frozen or not, it is still in the making.
+            object.__setattr__(within, name, opened)
+
+    def _read_slowly(self, stored: StoredEvent, position: int) -> Recorded:
+        """Return an event of an earlier form; of one that is wrong, tell what is."""
+        order_id = cast("UUID", stored.originator_id)
         topic, parsed = stored.topic, None
         if topic in UPCASTERS:
             parsed = _parsed(stored)
             topic = _upcast(stored, parsed)
-        event_class = event_classes().get(topic)
-        if event_class is None:
+        form = _forms().get(topic)
+        if form is None:
             raise UnknownEvent(f"{UnknownEvent.__doc__} {_named(stored)}.")
         parsed = parsed or _parsed(stored)
-        _through(self.vault.open, cast("UUID", stored.originator_id), event_class, parsed["data"])
-        wrapped = _typed(event_class, stored, parsed)
-        envelope = Envelope(wrapped["by"], wrapped["cmd"], wrapped["cor"])
-        event = object.__new__(event_class)
-        state = {
-            "originator_id": stored.originator_id,
-            "originator_version": stored.originator_version,
-            "timestamp": wrapped["at"],
-            **wrapped["data"],
-        }
-        if issubclass(event_class, Aggregate.Created):
-            state["originator_topic"] = get_topic(resolve_topic("order"))
-        # Frozen dataclasses are filled as the library itself fills them.
-        object.__setattr__(event, "__dict__", state)
-        return Recorded(
-            position,
-            cast("UUID", stored.originator_id),
-            stored.originator_version,
-            event_class.__name__,
-            wrapped["at"],
-            envelope,
-            event,
-        )
+        _through(self.vault.open, order_id, form.event_class, parsed["data"])
+        return _recorded(form, position, order_id, stored.originator_version, _typed(form, stored, parsed))
