@@ -9,9 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from eventstore_helpers import a_vault
+from eventstore_helpers import a_vault, prepare
 from service import Service, running_service
-from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
 
@@ -30,7 +29,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         server = EmbeddedPostgres(Path(folder))
         server.start()
         server.ensure_database(TEMPLATE)
-        migrate(server.url(TEMPLATE))
+        prepare(server.url(TEMPLATE))
         yield server
         server.stop()
 

@@ -30,11 +30,14 @@ from vignettes.eventstore.orders import Orders, order_id_of
 from vignettes.eventstore.personal import BlindIndex, Vault
 from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
-from vignettes.projections.follower import Follower
+from vignettes.projections.follower import Following
 from vignettes.projections.lookup import LookupView
 from vignettes.projections.order_status import OrderStatusView
+from vignettes.projections.payments import PaymentsView
+from vignettes.projections.promises import PromisesView
 from vignettes.projections.view import View
 from vignettes.runtime.embedded import EmbeddedPostgres
+from vignettes.runtime.viewing import install_views
 
 #: Noon in Prague, a Monday. Histories are told from here; nothing in a view reads the real clock.
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
@@ -227,7 +230,9 @@ def all_views(vault: Vault) -> list[View]:
         OrderStatusView(TERMS, vault),
         EmailsView(TERMS, DOMAIN, vault),
         DeadlinesView(TERMS),
+        PaymentsView(),
         LookupView(INDEX),
+        PromisesView(TERMS, DOMAIN),
     ]
 
 
@@ -239,11 +244,20 @@ async def projecting(database: str) -> AsyncConnection:
 async def fold(database: str, vault: Vault, *views: View) -> None:
     """Let views take in the whole log, with the keys at hand that they share."""
     async with await projecting(database) as connection:
-        for view in views:
-            follower = Follower("", view, vault)
-            await follower._prepare(connection)
-            while await follower.catch_up(connection):
-                pass
+        following = await lead(connection, vault, *views)
+        while (await following.advance()).events:
+            pass
+        for edition in following._leases.held:  # the next one need not wait for the end of this session
+            await following._leases.give_back(edition)
+
+
+async def lead(connection: AsyncConnection, vault: Vault, *views: View) -> Following:
+    """Follow with some views over one connection, and hold the leases of those that are free."""
+    named = {view.definition.name: view for view in views}
+    following = Following(connection, named, vault, "test")
+    await following.begin()
+    await following.look()
+    return following
 
 
 def erase(
@@ -270,22 +284,30 @@ def ask(database: str, query: str, *values: Any) -> list[Any]:
 
 def tables(database: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of every view, in an order that does not depend on how it was written."""
-    names = ("order_status", "emails", "deadlines", "lookup")
+    names = ("order_status", "emails", "deadlines", "payments", "lookup", "promises")
     return {
         name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")
         for name in names
     }
 
 
+def prepare(database: str) -> None:
+    """Bring a database to the form that the service needs."""
+    migrate(database)
+    install_views(database)
+
+
 @contextmanager
 def a_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
     """Give a migrated database for tests that do not get into each other's way."""
     postgres.ensure_database(name)
-    migrate(postgres.url(name))
+    prepare(postgres.url(name))
     yield postgres.url(name)
     ask(postgres.url("postgres"), f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def empty_views(database: str) -> None:
     """Throw the views away, positions included, as a rebuild does."""
-    ask(database, "TRUNCATE view.order_status, view.emails, view.deadlines, view.lookup, view.positions")
+    ask(database, "UPDATE view.editions SET state = 'retired'")
+    ask(database, "DELETE FROM view.parked")
+    install_views(database)

@@ -16,7 +16,15 @@ OWNER, WRITER, PROJECTOR, READER, AUDITOR = ROLES = (
 )
 
 #: Read by name, each is in contracts: views that stay.
-READ_VIEWS = ("order_status", "emails", "deadlines", "projection_lag")
+READ_VIEWS = (
+    "order_status",
+    "emails",
+    "deadlines",
+    "payments",
+    "promises",
+    "projection_lag",
+    "parked_events",
+)
 
 NEW_EVENT = (
     "INSERT INTO log.events (originator_id, originator_version, topic, state)"
@@ -26,8 +34,18 @@ NEW_ANSWER = (
     "INSERT INTO log.commands (command_id, payload_hash, reply, recorded_at)"
     " VALUES (gen_random_uuid(), '', '{}', now())"
 )
-NEW_MAIL = "INSERT INTO effect.mails (message_id, order_id, subject) VALUES ('<1@x>', gen_random_uuid(), '')"
-NEW_POSITION = "INSERT INTO view.positions (view) VALUES ('another')"
+NEW_MAIL = (
+    "INSERT INTO effect.mails (message_id, order_id, kind, position, called_at)"
+    " VALUES ('<1@x>', gen_random_uuid(), 'placed', 1, now())"
+)
+NEW_EDITION = "INSERT INTO view.editions (view, version) VALUES ('another', 1)"
+PARK = (
+    "INSERT INTO view.parked (edition, order_id, position, version, topic, error)"
+    " SELECT id, gen_random_uuid(), 1, 1, 't', 'e' FROM view.editions"
+)
+#: Of no edition that there is: it fails also for those who may call it, but not for a lack of rights.
+SWITCH = "SELECT view.switch(0)"
+A_TABLE = "edition.order_status_1"
 SERIAL = "SELECT nextval('log.order_serial')"
 SHIFT = "UPDATE clock.shift SET ahead = '1 hour'"
 LISTEN = 'LISTEN "log"'
@@ -48,9 +66,12 @@ ALLOWED = [
     (WRITER, "NOTIFY log"),
     (PROJECTOR, LISTEN),
     (PROJECTOR, "SELECT * FROM log.events"),
-    (PROJECTOR, NEW_POSITION),
-    (PROJECTOR, "UPDATE view.positions SET position = 0"),
-    (PROJECTOR, "DELETE FROM view.emails"),
+    (PROJECTOR, "UPDATE view.editions SET position = 0, term = term + 1, heartbeat_at = now()"),
+    (PROJECTOR, PARK),
+    (PROJECTOR, "UPDATE view.parked SET wanted = true"),
+    (PROJECTOR, "DELETE FROM view.parked"),
+    (PROJECTOR, "DELETE FROM view.drift"),
+    (PROJECTOR, f"DELETE FROM {A_TABLE}"),
     (PROJECTOR, NEW_MAIL),
     (PROJECTOR, "SELECT clock.now()"),
     (PROJECTOR, "SELECT * FROM personal.keys"),
@@ -63,6 +84,8 @@ ALLOWED = [
     (AUDITOR, "SELECT * FROM read.deadlines"),
     (OWNER, SHIFT),
     (OWNER, "CREATE TABLE view.another ()"),
+    (OWNER, "CREATE TABLE edition.another ()"),
+    (OWNER, NEW_EDITION),
 ]
 
 FORBIDDEN = [
@@ -87,13 +110,31 @@ FORBIDDEN = [
     (PROJECTOR, "SELECT * FROM log.commands"),
     (PROJECTOR, SERIAL),
     (PROJECTOR, SHIFT),
-    (PROJECTOR, "DROP TABLE view.emails"),
+    (PROJECTOR, NEW_EDITION),
+    (PROJECTOR, "UPDATE view.editions SET state = 'live'"),
+    (PROJECTOR, "UPDATE view.editions SET reading = '', handover = ''"),
+    (PROJECTOR, "DELETE FROM view.editions"),
+    (PROJECTOR, "CREATE TABLE edition.another ()"),
+    (PROJECTOR, f"TRUNCATE {A_TABLE}"),
+    (PROJECTOR, f"DROP TABLE {A_TABLE}"),
+    (PROJECTOR, "DROP VIEW view.emails"),
+    (PROJECTOR, "SELECT view.show(e) FROM view.editions e"),
+    (WRITER, SWITCH),
+    (WRITER, PARK),
+    (WRITER, f"SELECT * FROM {A_TABLE}"),
+    (READER, SWITCH),
+    (READER, f"SELECT * FROM {A_TABLE}"),
+    (READER, "SELECT * FROM view.editions"),
+    (READER, "SELECT * FROM view.parked"),
+    (AUDITOR, SWITCH),
+    (AUDITOR, f"SELECT * FROM {A_TABLE}"),
+    (AUDITOR, "SELECT * FROM view.editions"),
     (READER, "SELECT * FROM log.events"),
     (READER, "SELECT * FROM view.order_status"),
     (READER, "SELECT * FROM effect.mails"),
     (READER, "UPDATE read.order_status SET status = 'issued'"),
     (READER, "DELETE FROM read.order_status"),
-    (READER, NEW_POSITION),
+    (READER, NEW_EDITION),
     (READER, SHIFT),
     (AUDITOR, NEW_EVENT),
     (AUDITOR, NEW_ANSWER),
@@ -148,6 +189,12 @@ def test_a_role_may_do_nothing_else(full_log, role, statement):
     refused = ObjectNotInPrerequisiteState if writes_a_join else InsufficientPrivilege
     with pytest.raises(refused):
         attempt(conninfo(full_log, role), statement)
+
+
+def test_a_projection_may_show_what_it_has_built(full_log):
+    """By the function of the owner alone, which looks whether it is complete."""
+    with pytest.raises(ObjectNotInPrerequisiteState, match="is not being built"):
+        attempt(conninfo(full_log, PROJECTOR), SWITCH)
 
 
 @pytest.mark.parametrize("statement", CHANGES)

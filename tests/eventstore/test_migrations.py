@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from eventstore_helpers import a_vault, an_order, ask, record
+from eventstore_helpers import DOMAIN, NOON, a_vault, all_views, an_order, ask, fold, record
 from vignettes.eventstore import migrations as module
 from vignettes.eventstore.migrations import Migration, MigrationChanged, migrate, migrations, pending
 from vignettes.eventstore.orders import Orders
+from vignettes.projections.emails import message_id
+from vignettes.runtime.viewing import install_views
 
 _OWNERS = """
 SELECT 'schema ' || nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = ANY(%(schemas)s)
@@ -120,8 +122,54 @@ def test_databases_of_one_server_are_migrated_side_by_side(postgres):
 def test_everything_of_ours_belongs_to_the_owner_role(database):
     """No login of a service owns anything, whoever ran the migration."""
     ours = ask(database, _OURS)
-    assert set(ours) == {"log", "clock", "view", "effect", "read", "personal"}
+    assert set(ours) == {"log", "clock", "view", "edition", "effect", "read", "personal"}
     with psycopg.connect(database) as connection:
         owners = connection.execute(_OWNERS, {"schemas": ours}).fetchall()
     assert len(owners) > 30
+    named = {what for what, _ in owners}
+    assert {"function view.switch(integer)", "function view.show(view.editions)"} <= named
     assert [what for what, owner in owners if owner != "vignettes_owner"] == []
+
+
+_MAIL_OF_THEN = """
+INSERT INTO view.emails (order_id, version, kind, message_id, recipient, language, facts, called_at, position)
+VALUES (%s, 1, 'placed', %s, '', 'en', '{}', %s, %s)
+"""
+_TRIED_THEN = "INSERT INTO effect.mails (message_id, order_id, attempts, sent_at) VALUES (%s, %s, 1, %s)"
+_MAILS = "SELECT message_id, kind, position, called_at, attempts, sent_at FROM effect.mails ORDER BY position"
+
+
+async def test_no_mail_is_called_for_again_when_views_become_editions(empty, monkeypatch):
+    """What was sent stays sent, what waited waits once, and the publisher goes on where it was.
+
+    Before the migration the views know three of four orders: the mail of the first was sent, that of the second
+    tried, that of the third not yet.
+    """
+    monkeypatch.setattr(module, "migrations", lambda: migrations()[:6])
+    migrate(empty)
+    log, placed = Orders(empty, a_vault()), [an_order() for _ in range(4)]
+    positions = record(log, *placed)
+    log.close()
+    mails = [message_id(order.id, 1, "placed", DOMAIN) for order in placed]
+    for order, mail, position in list(zip(placed, mails, positions, strict=True))[:3]:
+        ask(empty, _MAIL_OF_THEN, order.id, mail, NOON, position)
+    ask(empty, _TRIED_THEN, mails[0], placed[0].id, NOON)
+    ask(empty, _TRIED_THEN, mails[1], placed[1].id, None)
+    ask(empty, "INSERT INTO view.positions (view, position) VALUES ('published', 2), ('emails', 3)")
+    monkeypatch.undo()
+
+    assert [each.number for each in migrate(empty)] == [each.number for each in migrations()[6:]]
+    assert install_views(empty) == []
+    tried = [(1, NOON), (1, None), (0, None), (0, None)]
+    expected = [
+        (mail, "placed", position, NOON, *what)
+        for mail, position, what in zip(mails, positions, tried, strict=True)
+    ]
+    assert ask(empty, _MAILS) == expected[:3]
+    vault = a_vault()
+    await fold(empty, vault, *all_views(vault))
+    assert ask(empty, _MAILS) == expected
+    states = "SELECT state FROM read.emails ORDER BY position"
+    assert ask(empty, states) == ["sent", "retrying", "waiting", "waiting"]
+    published = "SELECT position, version, state FROM view.editions WHERE view = 'published'"
+    assert ask(empty, published) == [(2, 1, "live")]

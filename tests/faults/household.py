@@ -10,9 +10,9 @@ from pathlib import Path
 
 import nats
 
+from eventstore_helpers import prepare
 from faults import apart
 from service import BEGINNING, Service, set_clock, settings_for
-from vignettes.eventstore.migrations import migrate
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
 from vignettes.runtime.instance import Instance
@@ -61,7 +61,7 @@ async def household(data_dir: Path, roles: Sequence[Sequence[str]]) -> AsyncIter
         broker.start()
         postgres.ensure_database("vignettes")
         url = postgres.url("vignettes")
-        migrate(url)
+        prepare(url)
         set_clock(url, BEGINNING)
         settings = settings_for(url, broker.url, data_dir, log_format="json", log_level="debug")
         master_keys(settings)

@@ -13,7 +13,7 @@ from faults.orders import Shop
 from faults.writer import MEETING, THREADS
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.recorder import CHANNEL
-from vignettes.projections.follower import _BATCH
+from vignettes.projections.folding import _AFTER
 
 PROCESSES = 4
 #: Events for each order that all writers share.
@@ -48,7 +48,7 @@ class Reader(threading.Thread):
 
     def _look(self, connection):
         last = self.positions[-1] if self.positions else 0
-        seen = [row[0] for row in connection.execute(_BATCH, (last, self._limit))]
+        seen = [row[0] for row in connection.execute(_AFTER, (last, self._limit))]
         self.positions += seen
         self.batches += bool(seen)
         return seen

@@ -2,16 +2,11 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from uuid import uuid4
 
 import pytest
-from structlog.processors import format_exc_info
-from structlog.testing import capture_logs
 
 from eventstore_helpers import (
     DAY,
-    DOMAIN,
     HOUR,
     NOON,
     TERMS,
@@ -24,6 +19,7 @@ from eventstore_helpers import (
     erase,
     fold,
     issue,
+    lead,
     pay,
     projecting,
     record,
@@ -31,65 +27,33 @@ from eventstore_helpers import (
     stories,
     tables,
 )
-from service import until
+from follower_helpers import (
+    NAME,
+    Counted,
+    a_view,
+    caught_up,
+    following,
+    head,
+    names,
+    position,
+    refolded,
+    take_in,
+)
 from vignettes.domain.personal import DataClass
-from vignettes.eventstore.connections import conninfo
-from vignettes.projections import follower as module
-from vignettes.projections.deadlines import DeadlinesView
-from vignettes.projections.emails import EmailsView
-from vignettes.projections.follower import Follower, follow
+from vignettes.projections import digesting, folding, follower, lease
 from vignettes.projections.order_status import OrderStatusView
-
-_NAME = "vignettes projecting"
-
-
-@asynccontextmanager
-async def following(database, vault, *views):
-    """Run views as the role does, until the block ends."""
-    url = conninfo(database, "vignettes_projector", name=_NAME)
-    task = asyncio.create_task(follow(url, views, vault))
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def head(database):
-    return ask(database, "SELECT coalesce(max(notification_id), 0) FROM log.events")[0]
-
-
-def position(database, view):
-    return next(iter(ask(database, "SELECT position FROM view.positions WHERE view = %s", view)), None)
-
-
-def a_view(name, vault):
-    """Return one view by its name, new and empty."""
-    return next(view for view in all_views(vault) if view.name == name)
-
-
-async def caught_up(database, view="order_status", seconds=15.0):
-    """Wait until a view knows the whole log."""
-
-    async def look():
-        return position(database, view) == head(database) or None
-
-    await until(look, seconds)
-
 
 # --- a view equals the fold of the log ---
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 3])
 async def test_views_do_not_depend_on_the_batch(database, orders, vault, monkeypatch, batch):
     """Row by row the same as folded from zero at once (I6)."""
     record(orders, *stories())
     await fold(database, vault, *all_views(vault))
     expected = tables(database)
-    empty_views(database)
-    monkeypatch.setattr(module, "BATCH", batch)
-    await fold(database, vault, *all_views(vault))
-    assert tables(database) == expected
+    monkeypatch.setattr(digesting, "BATCH", batch)
+    assert await refolded(database, vault) == expected
     assert all(len(rows) > 5 for rows in expected.values())
 
 
@@ -98,11 +62,9 @@ async def test_cold_orders_are_folded_from_the_log(database, orders, vault, monk
     record(orders, *stories())
     await fold(database, vault, *all_views(vault))
     expected = tables(database)
-    empty_views(database)
-    monkeypatch.setattr(module, "BATCH", 2)
-    monkeypatch.setattr(module, "CACHED_ORDERS", 1)
-    await fold(database, vault, *all_views(vault))
-    assert tables(database) == expected
+    monkeypatch.setattr(digesting, "BATCH", 2)
+    monkeypatch.setattr(folding, "CACHED_ORDERS", 1)
+    assert await refolded(database, vault) == expected
 
 
 async def test_following_live_gives_what_a_fold_gives(database, orders, vault):
@@ -111,25 +73,68 @@ async def test_following_live_gives_what_a_fold_gives(database, orders, vault):
         for story in stories():
             record(orders, story)
             await asyncio.sleep(0)
-        for view in all_views(vault):
-            await caught_up(database, view.name)
+        await caught_up(database, *names(vault))
     live = tables(database)
-    empty_views(database)
-    await fold(database, vault, *all_views(vault))
-    assert tables(database) == live
+    assert await refolded(database, vault) == live
 
 
-async def test_a_view_thrown_away_while_it_runs_builds_itself_anew(database, orders, vault):
-    """An operator truncates it: the running follower begins at zero, and its position is kept again."""
+async def test_a_view_thrown_away_while_it_runs_builds_itself_anew(database, orders, vault, monkeypatch):
+    """Its edition is retired and an empty one is live: the running follower begins that at zero."""
+    monkeypatch.setattr(follower, "HEARTBEAT_SECONDS", 0.02)
     record(orders, *stories())
     async with following(database, vault, *all_views(vault)):
-        for view in all_views(vault):
-            await caught_up(database, view.name)
+        await caught_up(database, *names(vault))
         expected = tables(database)
         empty_views(database)
-        for view in all_views(vault):
-            await caught_up(database, view.name)
+        await caught_up(database, *names(vault))
     assert tables(database) == expected
+
+
+async def test_a_view_that_is_far_behind_does_not_hold_up_the_others(database, orders, vault, monkeypatch):
+    """It gets a small batch between two of theirs, and in the end it is where they are."""
+    monkeypatch.setattr(digesting, "BATCH", 4)
+    monkeypatch.setattr(follower, "_STRAGGLERS_BATCH", 2)
+    record(orders, *stories())
+    await fold(database, vault, OrderStatusView(TERMS, vault))
+    ahead = [*record(orders, an_order())][-1]
+    async with await projecting(database) as connection:
+        one = await lead(connection, vault, *all_views(vault))
+        await one.advance()
+        assert position(database, "order_status") == ahead
+        assert position(database, "emails") == 2
+        await take_in(one)
+    in_turns = tables(database)
+    assert await refolded(database, vault) == in_turns
+
+
+async def test_views_that_stand_near_each_other_are_shown_each_event_once(
+    database, orders, vault, monkeypatch
+):
+    """A small batch that ends before the first of them leaves that one where it is."""
+    monkeypatch.setattr(digesting, "SMALL_BATCH", 2)
+    Counted.prepare(database)
+    positions = record(orders, *stories())
+    await fold(database, vault, Counted(vault))
+    seeing = OrderStatusView(TERMS, vault)
+    seeing.see = fails_at(seeing.see, positions[0])
+    async with await projecting(database) as connection:
+        one = await lead(connection, vault, seeing, Counted(vault))
+        for _ in positions:
+            await one.advance()
+            assert position(database, "emails") == positions[-1]
+        await take_in(one)
+    assert Counted.positions(database) == list(positions)
+
+
+def fails_at(see, position):
+    """Return a `see` that can't digest one event."""
+
+    def seeing(event, order, noted):
+        if event.position == position:
+            raise ZeroDivisionError
+        see(event, order, noted)
+
+    return seeing
 
 
 # --- what is personal ---
@@ -160,13 +165,14 @@ async def test_no_table_holds_personal_data_in_the_clear(database, orders, vault
         assert personal not in told
 
 
-@pytest.mark.parametrize("batch", [1, 3, 1000])
-@pytest.mark.parametrize("classes", [["contact"], ["vehicle"], ["contact", "vehicle"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("batch", "classes"), [(1, ["contact", "vehicle"]), (3, ["contact"]), (1000, ["vehicle"])]
+)
 async def test_after_an_erasure_views_equal_the_fold_of_what_is_left(
     database, orders, vault, monkeypatch, batch, classes
 ):
     """Rows that were there lose what was erased; built anew, without the keys, they never had it (I6, I11)."""
-    monkeypatch.setattr(module, "BATCH", batch)
+    monkeypatch.setattr(digesting, "BATCH", batch)
     stories = ended()
     record(orders, *stories)
     await fold(database, vault, *all_views(vault))
@@ -179,10 +185,8 @@ async def test_after_an_erasure_views_equal_the_fold_of_what_is_left(
     assert personal_columns(before) - personal_columns(live) == {
         column for each in classes for column in OF_CLASS[each]
     }
-    for keys in (a_vault(), vault):  # a process that starts now, and one that has the keys at hand yet
-        empty_views(database)
-        await fold(database, keys, *all_views(keys))
-        assert tables(database) == live
+    for keys in (a_vault(), vault):  # a process that begins now, and one that has the keys at hand yet
+        assert await refolded(database, keys) == live
 
 
 OF_CLASS = {
@@ -202,7 +206,7 @@ def personal_columns(rows):
 
 
 async def test_keys_are_read_once_for_a_batch(database, orders, vault, monkeypatch):
-    """Not order by order; and those at hand not again, whichever view of the process has read them."""
+    """Not order by order, and not view by view."""
     record(orders, *stories())
     taken, take = [], vault.take
     monkeypatch.setattr(vault, "take", lambda rows: taken.append(len(rows)) or take(rows))
@@ -214,88 +218,98 @@ async def test_keys_are_read_once_for_a_batch(database, orders, vault, monkeypat
 
 
 class FailingOnce(OrderStatusView):
-    """Writes its rows, and then fails, the first time."""
+    """Writes its rows, and then the network goes away, the first time."""
 
     failed = False
 
-    async def write(self, connection):
-        await super().write(connection)
+    async def write(self, connection, edition):
+        await super().write(connection, edition)
         if not self.failed:
             self.failed = True
             raise ConnectionError("the network went away")
 
 
-async def test_rows_and_position_move_together(database, orders, vault):
-    """A failed write leaves neither; the same events come again, and are written once."""
-    record(orders, *stories())
+async def test_rows_and_positions_move_together(database, orders, vault):
+    """A write that fails leaves neither, in no view of its batch; the same events come again, and are written once."""
+    Counted.prepare(database)
+    positions = record(orders, *stories())
     async with await projecting(database) as connection:
-        failing = Follower("", FailingOnce(TERMS, vault), vault)
-        await failing._prepare(connection)
+        one = await lead(connection, vault, Counted(vault), FailingOnce(TERMS, vault))
         with pytest.raises(ConnectionError):
-            await failing.catch_up(connection)
-        assert (tables(database)["order_status"], position(database, "order_status")) == ([], 0)
-        while await failing.catch_up(connection):
-            pass
+            await take_in(one)
+        assert (tables(database)["order_status"], tables(database)["emails"]) == ([], [])
+        assert (position(database, "order_status"), position(database, "emails")) == (0, 0)
+        await take_in(one)
+    assert Counted.positions(database) == list(positions)
+    assert ask(database, "SELECT * FROM view.parked") == []
     after_failure = tables(database)["order_status"]
-    assert position(database, "order_status") == head(database)
-    empty_views(database)
-    await fold(database, vault, OrderStatusView(TERMS, vault))
-    assert tables(database)["order_status"] == after_failure
+    assert (await refolded(database, vault))["order_status"] == after_failure
 
 
-class Counting(EmailsView):
-    """Keeps the positions whose rows it has written."""
-
-    def __init__(self, written, vault):
-        super().__init__(TERMS, DOMAIN, vault)
-        self._written = written
-        self._taken_in = []
-
-    def see(self, event, order, noted):
-        super().see(event, order, noted)
-        self._taken_in.append(event.position)
-
-    async def write(self, connection):
-        self._written.extend(self._taken_in)
-        self._taken_in.clear()
-        await super().write(connection)
-
-
-async def test_two_followers_of_one_view_write_each_row_once(database, orders, vault, monkeypatch):
-    """The lock on the position lets one at a time write; the other goes on from there."""
-    monkeypatch.setattr(module, "BATCH", 2)
-    positions, written = record(orders, *stories()), []
-
-    async def race():
-        async with await projecting(database) as connection:
-            follower = Follower("", Counting(written, vault), vault)
-            await follower._prepare(connection)
-            while await follower.catch_up(connection):
-                pass
-
-    await asyncio.gather(race(), race(), race())
-    assert written == list(positions)
+async def test_three_followers_of_one_view_write_each_row_once(database, orders, vault, monkeypatch):
+    """One of them leads; the others look on."""
+    monkeypatch.setattr(digesting, "BATCH", 2)
+    Counted.prepare(database)
+    positions = record(orders, *stories())
+    async with (
+        following(database, vault, Counted(vault)),
+        following(database, vault, Counted(vault)),
+        following(database, vault, Counted(vault)),
+    ):
+        await caught_up(database, "emails")
+        positions = [*positions, *record(orders, pay(an_order()))]
+        await caught_up(database, "emails")
+    assert Counted.positions(database) == positions
     raced = tables(database)["emails"]
-    empty_views(database)
-    await fold(database, vault, EmailsView(TERMS, DOMAIN, vault))
-    assert tables(database)["emails"] == raced
+    assert (await refolded(database, vault))["emails"] == raced
 
 
-@pytest.mark.parametrize("view", ["order_status", "deadlines", "lookup"])
-async def test_an_overtaken_follower_folds_anew(database, orders, vault, monkeypatch, view):
-    """What it kept of an order is out of date once another process has written the view in between."""
-    monkeypatch.setattr(module, "BATCH", 3)
+async def test_followers_that_take_turns_fold_anew(database, orders, vault, monkeypatch):
+    """What one kept of an order is out of date once another has written the view in between."""
+    monkeypatch.setattr(digesting, "BATCH", 3)
+    told, take_singly = [], digesting.Digesting._take_singly
+    monkeypatch.setattr(digesting.Digesting, "_take_singly", lambda *a: told.append(a) or take_singly(*a))
     record(orders, *stories())
     async with await projecting(database) as one, await projecting(database) as other:
-        turns = [(Follower("", a_view(view, vault), vault), connection) for connection in (one, other)]
-        await turns[0][0]._prepare(one)
-        moved = 1
-        while moved:
-            moved = sum([await follower.catch_up(connection) for follower, connection in turns])
-    in_turns = tables(database)[view]
-    empty_views(database)
-    await fold(database, vault, a_view(view, vault))
-    assert tables(database)[view] == in_turns
+        turns = [await lead(each, vault, *all_views(vault)) for each in (one, other)]
+        while position(database, "promises") < head(database):
+            turn = turns.pop(0)
+            await turn.look()
+            await turn.advance()
+            await give_all_back(turn)
+            turns.append(turn)
+    in_turns = tables(database)
+    assert told == []
+    assert await refolded(database, vault) == in_turns
+
+
+async def give_all_back(turn):
+    """Let another follower lead, and notice that at the next look."""
+    for edition in turn._leases.held:
+        await turn._leases.give_back(edition)
+    turn._members.clear()
+
+
+async def test_a_follower_that_leads_again_trusts_no_memory(database, orders, vault, monkeypatch):
+    """Another wrote in between, and nothing was new when it came back: what it kept of orders is out of date."""
+    singly = []
+    monkeypatch.setattr(digesting.Digesting, "_take_singly", lambda *told: singly.append(told))
+    order = an_order()
+    record(orders, order)
+    async with await projecting(database) as one, await projecting(database) as other:
+        first = await lead(one, vault, OrderStatusView(TERMS, vault))
+        await take_in(first)
+        await give_all_back(first)
+        second = await lead(other, vault, OrderStatusView(TERMS, vault))
+        record(orders, pay(order))
+        await take_in(second)
+        await give_all_back(second)
+        await first.look()
+        await take_in(first)  # nothing
+        record(orders, start(order))
+        await take_in(first)
+    assert singly == []
+    assert [row["version"] for row in tables(database)["order_status"]] == [order.version]
 
 
 # --- woken, or not ---
@@ -303,7 +317,7 @@ async def test_an_overtaken_follower_folds_anew(database, orders, vault, monkeyp
 
 async def test_an_append_wakes_the_view(database, orders, vault, monkeypatch):
     """Polling is for what goes wrong; usually a notification comes at once."""
-    monkeypatch.setattr(module, "POLL_SECONDS", 60)
+    monkeypatch.setattr(follower, "HEARTBEAT_SECONDS", 60)
     async with following(database, vault, OrderStatusView(TERMS, vault)):
         record(orders, an_order())
         await caught_up(database)
@@ -330,7 +344,7 @@ async def test_a_killed_listener_connects_again(database, orders, vault):
         for _ in range(3):
             record(orders, an_order())
             await caught_up(database)
-            assert ask(database, killing, _NAME) == [True]
+            assert ask(database, killing, NAME) == [True]
             record(orders, an_order())
             began = time.monotonic()
             await caught_up(database, seconds=5)
@@ -338,49 +352,37 @@ async def test_a_killed_listener_connects_again(database, orders, vault):
         assert not task.done()
 
 
-# --- what can't be read is never passed over ---
+async def test_readers_are_told_where_the_views_are(database, orders, vault):
+    """Who waits for a position listens on one channel, and hears which views have reached it."""
+    async with await projecting(database) as listening:
+        await listening.execute("LISTEN view")
+        last = record(orders, an_order())[-1]
+        await fold(database, vault, OrderStatusView(TERMS, vault), a_view("lookup", vault))
+        told = [each.payload async for each in listening.notifies(timeout=5, stop_after=1)]
+    assert told == [f"{last} order_status lookup"]
 
 
-async def test_an_unknown_event_stops_its_readers_loudly(database, orders, vault):
-    """No view takes in anything behind it; the log says which event it is."""
-    known = record(orders, an_order())[-1]
-    await fold(database, vault, OrderStatusView(TERMS, vault))
-    stranger = uuid4()
-    query = (
-        "INSERT INTO log.events (originator_id, originator_version, topic, state) VALUES (%s, 1, %s, '{}')"
-    )
-    ask(database, query, stranger, "order.vanished.v9")
-    record(orders, an_order())
-    with capture_logs(processors=[format_exc_info]) as logs:
-        async with following(database, vault, OrderStatusView(TERMS, vault)) as task:
-            complaint = await until(lambda: found(logs, "order_status"))
-            assert not task.done()
-    assert "order.vanished.v9" in str(complaint["exception"])
-    assert str(stranger) in str(complaint["exception"])
-    assert position(database, "order_status") == known
-    assert len(tables(database)["order_status"]) == 1
+# --- what takes long ---
 
 
-class Poisoned(DeadlinesView):
-    """A view with a mistake in it."""
+class Slow(Counted):
+    """Waits for the outside before its rows are written, longer than a holder may be silent."""
 
-    def see(self, event, order, noted):  # noqa: ARG002  # the protocol's
-        raise ZeroDivisionError(event.type)
+    waited = 0
 
-
-async def test_a_view_that_fails_stops_alone(database, orders, vault):
-    """Its mistake is loud and stays its own: the other views go on."""
-    record(orders, pay(an_order()))
-    with capture_logs(processors=[format_exc_info]) as logs:
-        views = [Poisoned(TERMS), OrderStatusView(TERMS, vault), EmailsView(TERMS, DOMAIN, vault)]
-        async with following(database, vault, *views):
-            await until(lambda: found(logs, "deadlines"))
-            record(orders, an_order())
-            await caught_up(database, "order_status")
-            await caught_up(database, "emails")
-    assert position(database, "deadlines") == 0
+    async def settle(self):
+        Slow.waited += 1
+        await asyncio.sleep(0.4)
 
 
-async def found(logs, view):
-    """Return the complaint about a view."""
-    return next((line for line in logs if line["log_level"] == "error" and line.get("view") == view), None)
+async def test_a_holder_that_waits_for_the_outside_is_heard_of(database, orders, vault, monkeypatch):
+    """Its events go out slowly; another process does not take them for lost, and do them again."""
+    monkeypatch.setattr(lease, "STALE_SECONDS", 0.2)
+    for module in (digesting, follower):
+        monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.03)
+    Counted.prepare(database)
+    positions = record(orders, an_order())
+    async with following(database, vault, Slow(vault)), following(database, vault, Slow(vault)):
+        await caught_up(database, "emails")
+    assert Counted.positions(database) == list(positions)
+    assert Slow.waited == 1

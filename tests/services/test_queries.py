@@ -23,11 +23,12 @@ async def service(service):
 
 
 async def _hold_up_the_followers(connection):
-    """Lock the position of every view; false until there is one of each, and no follower at work on it.
+    """Lock every live edition; false until there is one of each, and no follower at work on it.
 
     Never waiting for a lock: the followers run in this very process.
     """
-    held = connection.execute("SELECT view FROM view.positions FOR UPDATE SKIP LOCKED").fetchall()
+    query = "SELECT view FROM view.editions WHERE state = 'live' FOR UPDATE SKIP LOCKED"
+    held = connection.execute(query).fetchall()
     if {view for (view,) in held} >= {"order_status", "emails", "deadlines"}:
         return True
     connection.rollback()

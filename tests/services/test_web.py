@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from faststream.nats import NatsBroker
 from psycopg_pool import AsyncConnectionPool
 
+from eventstore_helpers import prepare
 from vignettes.eventstore.connections import conninfo
-from vignettes.eventstore.migrations import migrate
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres, free_port
 from vignettes.services.asyncapi import document
 from vignettes.services.discovery import Discovery
@@ -51,7 +51,7 @@ def database_url(data_dir):
     server = EmbeddedPostgres(data_dir)
     server.start()
     server.ensure_database("vignettes")
-    migrate(server.url("vignettes"))
+    prepare(server.url("vignettes"))
     yield server.url("vignettes")
     server.stop()
 
@@ -170,11 +170,8 @@ def told(metrics):
 
 @pytest.fixture
 def some_work(database_url):
-    """A view behind the log, a mail that waits, deadlines past and to come; taken away afterwards."""
+    """A mail that waits, deadlines past and to come; taken away afterwards."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO view.positions (view, position) VALUES ('order_status', 0) ON CONFLICT DO NOTHING"
-        )
         connection.execute(
             "INSERT INTO personal.keys (order_id, master, contact_view) VALUES (gen_random_uuid(), 'm', 'k')"
         )
@@ -182,6 +179,10 @@ def some_work(database_url):
             "INSERT INTO view.emails (order_id, version, kind, message_id, recipient, language, facts,"
             " called_at, position) SELECT order_id, 1, 'placed', '<1@v.example>', 'sealed', 'en', '{}', now(), 1"
             " FROM personal.keys"
+        )
+        connection.execute(
+            "INSERT INTO effect.mails (message_id, order_id, kind, position, called_at)"
+            " SELECT message_id, order_id, kind, position, called_at FROM view.emails"
         )
         for days in (-1, 1):
             connection.execute(
@@ -191,8 +192,8 @@ def some_work(database_url):
                 (days,),
             )
         yield
-        connection.execute("DELETE FROM view.positions WHERE view = 'order_status'")
         connection.execute("DELETE FROM view.emails")
+        connection.execute("DELETE FROM effect.mails")
         connection.execute("DELETE FROM personal.keys")
         connection.execute("DELETE FROM view.deadlines")
 
@@ -203,11 +204,56 @@ async def test_metrics_tell_how_the_service_stands(http):
     samples = told(answer.text)
     assert answer.headers["content-type"].startswith("text/plain")
     assert samples["vignettes_database_up"] == 1
-    assert samples['vignettes_projection_events_behind{view="order_status"}'] == 0
     assert samples["vignettes_mails_waiting"] == 1
     assert samples["vignettes_deadlines_overdue"] == 1
     assert samples['vignettes_orders{status="awaiting_payment"}'] == 0
     assert samples["process_cpu_seconds_total"] > 0
+
+
+@pytest.fixture
+def an_hour_behind(database_url):
+    """An event of an hour ago that every view lacks but one; that one is led, and has orders to look after."""
+    edition = "(SELECT id FROM view.editions WHERE view = 'order_status')"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO log.events (originator_id, originator_version, topic, state) SELECT gen_random_uuid(), 1,"
+            " 't', convert_to(jsonb_build_object('at', clock.now() - interval '1 hour')::text, 'UTF8')"
+        )
+        connection.execute(
+            "UPDATE view.editions SET position = (SELECT max(notification_id) FROM log.events),"
+            " heartbeat_at = clock_timestamp() + interval '1 day' WHERE view = 'order_status'"
+        )
+        connection.execute(
+            "UPDATE view.editions SET heartbeat_at = clock_timestamp() - interval '6 s' WHERE view = 'emails'"
+        )
+        connection.execute(
+            "INSERT INTO view.parked (edition, order_id, position, version, topic, error)"
+            f" SELECT {edition}, gen_random_uuid(), 1, 1, 't', 'e' FROM generate_series(1, 2)"
+        )
+        connection.execute(
+            'INSERT INTO view.drift (edition, order_id, "table", columns, position)'
+            f" SELECT {edition}, gen_random_uuid(), 'order_status', '{{status}}', 1"
+        )
+        yield
+        connection.execute("UPDATE view.editions SET position = 0, heartbeat_at = NULL")
+        connection.execute("DELETE FROM view.parked")
+        connection.execute("DELETE FROM view.drift")
+
+
+@pytest.mark.usefixtures("an_hour_behind")
+async def test_metrics_tell_how_each_view_stands(http):
+    """To be alarmed by: behind for how long, orders that wait or are wrong, and nobody at work on it."""
+    samples = told((await http.get("/metrics")).text)
+
+    def of(view):
+        names = ("events_behind", "orders_parked", "orders_drifted", "led")
+        return {name: samples[f'vignettes_projection_{name}{{view="{view}"}}'] for name in names}
+
+    assert of("order_status") == {"events_behind": 0, "orders_parked": 2, "orders_drifted": 1, "led": 1}
+    assert of("deadlines") == {"events_behind": 1, "orders_parked": 0, "orders_drifted": 0, "led": 0}
+    assert of("emails")["led"] == 0, "heard of too long ago"
+    assert samples['vignettes_projection_seconds_behind{view="order_status"}'] == 0
+    assert 3600 <= samples['vignettes_projection_seconds_behind{view="deadlines"}'] < 3720
 
 
 async def test_metrics_tell_how_each_writer_fares(http, nats_url):

@@ -43,6 +43,16 @@ class Standing:
         return self.refund is None and not self.expired
 
     @property
+    def can_be_corrected(self) -> bool:
+        """What will be registered can still be changed (promise 7)."""
+        return self.is_open and not self.started_at
+
+    @property
+    def can_be_refunded(self) -> bool:
+        """Money is here that can still be asked back (promise 10)."""
+        return self.is_open and not self.started_at and bool(self.account.credited)
+
+    @property
     def has_ended(self) -> bool:
         """Nothing is owed any more, neither a vignette nor money (case 55)."""
         over = self.status in {Status.ISSUED, Status.REFUNDED, Status.EXPIRED}

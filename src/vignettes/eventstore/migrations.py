@@ -8,6 +8,7 @@ from importlib import resources
 import psycopg
 
 OWNER = "vignettes_owner"
+SCHEMAS = ["log", "clock", "personal", "view", "edition", "effect", "read"]
 _LOCK = 0x76696772  # "vigr": one migration at a time
 
 _LEDGER = """
@@ -89,25 +90,25 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
 
 def _give_to_owner(connection: psycopg.Connection) -> None:
     """Let the owner role own everything, whoever ran the migration, so that no login of a service does."""
-    rows = connection.execute(_OWNED_BY_OTHERS, {"owner": OWNER}).fetchall()
+    rows = connection.execute(_OWNED_BY_OTHERS, {"owner": OWNER, "schemas": SCHEMAS}).fetchall()
     for (statement,) in rows:
         connection.execute(statement)
 
 
 _OWNED_BY_OTHERS = """
 SELECT format('ALTER SCHEMA %%I OWNER TO %%I', nspname, %(owner)s::text)
-FROM pg_namespace WHERE nspname IN ('log', 'clock', 'view', 'effect', 'read', 'personal')
+FROM pg_namespace WHERE nspname = ANY(%(schemas)s)
   AND pg_get_userbyid(nspowner) <> %(owner)s
 UNION ALL
 SELECT format('ALTER %%s %%I.%%I OWNER TO %%I',
               CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
               n.nspname, c.relname, %(owner)s::text)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('log', 'clock', 'view', 'effect', 'read', 'personal') AND c.relkind IN ('r', 'v', 'S')
+WHERE n.nspname = ANY(%(schemas)s) AND c.relkind IN ('r', 'v', 'S')
   AND pg_get_userbyid(c.relowner) <> %(owner)s
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')
 UNION ALL
 SELECT format('ALTER FUNCTION %%s OWNER TO %%I', p.oid::regprocedure, %(owner)s::text)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname IN ('log', 'clock', 'personal') AND pg_get_userbyid(p.proowner) <> %(owner)s
+WHERE n.nspname = ANY(%(schemas)s) AND pg_get_userbyid(p.proowner) <> %(owner)s
 """

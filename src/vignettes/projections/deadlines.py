@@ -9,22 +9,16 @@ from vignettes.domain.details import Status
 from vignettes.domain.order import Order
 from vignettes.domain.schedule import Deadline, Terms
 from vignettes.eventstore.codec import Recorded
-from vignettes.projections.view import Row, upsert
+from vignettes.projections.view import Definition, Edition, Row, Table, upsert, write_json
 
-_PLAN = """
-INSERT INTO view.deadlines SELECT * FROM jsonb_populate_recordset(NULL::view.deadlines, %s)
-ON CONFLICT (order_id, purpose, generation) DO UPDATE SET
-    due_at = excluded.due_at, rule = excluded.rule, country = excluded.country, zone = excluded.zone,
-    starts_at = excluded.starts_at, mark_at = excluded.mark_at, opens_at = excluded.opens_at,
-    money_arrived_at = excluded.money_arrived_at, planned_at = excluded.planned_at,
-    ended_at = excluded.ended_at, outcome = excluded.outcome, position = excluded.position
-"""
 _END = """
-UPDATE view.deadlines d SET ended_at = e.ended_at, outcome = e.outcome, position = e.position
+UPDATE {deadlines} d SET ended_at = e.ended_at, outcome = e.outcome, position = e.position
 FROM jsonb_to_recordset(%s) AS e (
     order_id uuid, purpose text, generation integer, ended_at timestamptz, outcome text, position bigint)
 WHERE (d.order_id, d.purpose, d.generation) = (e.order_id, e.purpose, e.generation)
 """
+
+DEFINITION = Definition("deadlines", 1, ("deadlines",), ("deadlines",))
 
 Key = tuple[Any, str, int]
 
@@ -36,10 +30,10 @@ class Noted:
     open: dict[str, int]
 
 
-class DeadlinesView:
+class DeadlinesView(Table):
     """Opens a row when an order becomes due for something, and closes it when it no longer is."""
 
-    name = "deadlines"
+    definition = DEFINITION
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -79,6 +73,9 @@ class DeadlinesView:
             "country": order.details.bought.country,
             "money_arrived_at": order.paid_at,
             "planned_at": event.recorded_at,
+            "opens_at": None,
+            "ended_at": None,
+            "outcome": None,
             "position": event.position,
             **planned,
         }
@@ -94,9 +91,10 @@ class DeadlinesView:
             "mark_at": expires_at,
         }
 
-    async def write(self, connection: AsyncConnection) -> None:
-        await upsert(connection, _PLAN, list(self._planned.values()))
-        await upsert(connection, _END, list(self._ended.values()))
+    async def write(self, connection: AsyncConnection, edition: Edition) -> None:
+        key = ("order_id", "purpose", "generation")
+        await upsert(connection, edition, "deadlines", list(self._planned.values()), key=key)
+        await write_json(connection, edition, _END, list(self._ended.values()))
         self.forget()
 
     def forget(self) -> None:

@@ -14,19 +14,33 @@ from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
-from vignettes.projections.view import Row, upsert
+from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
-_CALL = """
-INSERT INTO view.emails SELECT * FROM jsonb_populate_recordset(NULL::view.emails, %s)
-ON CONFLICT (order_id, version, kind) DO NOTHING
+#: Only the live edition calls for mails to be sent: a view that is built anew repeats none.
+_SEND = """
+INSERT INTO effect.mails (message_id, order_id, kind, position, called_at)
+SELECT message_id, order_id, kind, position, called_at FROM {emails} WHERE message_id = ANY(%s)
+ON CONFLICT (message_id) DO NOTHING
 """
+_HANDOVER = """
+INSERT INTO effect.mails (message_id, order_id, kind, position, called_at)
+SELECT e.message_id, e.order_id, e.kind, e.position, e.called_at FROM view.emails e
+WHERE e.position > $1 OR EXISTS (
+    SELECT FROM view.parked p WHERE p.edition = $2 AND p.order_id = e.order_id AND p.position <= e.position)
+ON CONFLICT (message_id) DO NOTHING
+"""
+_FORGET_CONTACT = "UPDATE {emails} SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"
+_FORGET_VEHICLE = "UPDATE {emails} SET vehicle = NULL WHERE order_id = ANY(%s)"
 # A mail that is under way holds its row: what the mailer keeps of it is there before its subject is let go.
-_FORGET_CONTACT = "UPDATE view.emails SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"
-_FORGET_VEHICLE = "UPDATE view.emails SET vehicle = NULL WHERE order_id = ANY(%s)"
 _FORGET_SUBJECT = """
-UPDATE effect.mails m SET subject = NULL FROM view.emails e
+UPDATE effect.mails m SET subject = NULL FROM {emails} e
 WHERE e.message_id = m.message_id AND e.order_id = ANY(%s)
 """
+
+#: Made once: json.dumps makes one for each text that is not plain ASCII.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+DEFINITION = Definition("emails", 1, ("emails",), ("emails",), _HANDOVER)
 
 #: Events that always call for one mail to the customer.
 _KIND_OF = {
@@ -56,10 +70,10 @@ _CURRENT = {
 }
 
 
-class EmailsView:
+class EmailsView(Table):
     """One row per mail. The Message-ID follows from order, version and kind: sent twice, it is still one mail."""
 
-    name = "emails"
+    definition = DEFINITION
 
     def __init__(self, terms: Terms, mail_domain: str, vault: Vault) -> None:
         self._terms = terms
@@ -73,7 +87,7 @@ class EmailsView:
         return order is not None and order.is_paid
 
     def see(self, event: Recorded, order: Order, noted: bool) -> None:
-        for kind, recipient in _calls(event, order, was_paid=noted):
+        for kind, recipient in calls(event, order, was_paid=noted):
             self._called.append(self._row(kind, recipient, event, order))
         if isinstance(event.event, Order.PersonalDataErased):
             for erased in event.event.classes:
@@ -84,7 +98,7 @@ class EmailsView:
             "order_id": order.id,
             "version": event.version,
             "kind": kind,
-            "message_id": f"<{order.id}.{event.version}.{kind}@{self._domain}>",
+            "message_id": message_id(order.id, event.version, kind, self._domain),
             "recipient": self._sealed(order, DataClass.CONTACT, recipient),
             "language": order.language,
             "facts": facts(event, order, self._terms),
@@ -98,14 +112,20 @@ class EmailsView:
         # The keys may still be at hand when they are destroyed already.
         return None if data_class in order.erased else self._vault.shown(order.id, data_class, text)
 
-    async def write(self, connection: AsyncConnection) -> None:
-        await upsert(connection, _CALL, self._called)
-        if contacts := self._erased[DataClass.CONTACT]:
-            await connection.execute(_FORGET_CONTACT, (contacts,))
-        if vehicles := self._erased[DataClass.VEHICLE]:
-            await connection.execute(_FORGET_VEHICLE, (vehicles,))
-            await connection.execute(_FORGET_SUBJECT, (vehicles,))
+    async def write(self, connection: AsyncConnection, edition: Edition) -> None:
+        await upsert(connection, edition, "emails", self._called, key=("order_id", "version", "kind"))
+        if edition.live and self._called:
+            await connection.execute(edition.sql(_SEND), ([row["message_id"] for row in self._called],))
+        await self._let_go(connection, edition)
         self.forget()
+
+    async def _let_go(self, connection: AsyncConnection, edition: Edition) -> None:
+        if contacts := self._erased[DataClass.CONTACT]:
+            await connection.execute(edition.sql(_FORGET_CONTACT), (contacts,))
+        if vehicles := self._erased[DataClass.VEHICLE]:
+            await connection.execute(edition.sql(_FORGET_VEHICLE), (vehicles,))
+            if edition.live:
+                await connection.execute(edition.sql(_FORGET_SUBJECT), (vehicles,))
 
     def forget(self) -> None:
         self._called.clear()
@@ -113,7 +133,12 @@ class EmailsView:
             orders.clear()
 
 
-def _calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
+def message_id(order_id: UUID, version: int, kind: str, domain: str) -> str:
+    """Return the Message-ID of the mail that an order's event called for."""
+    return f"<{order_id}.{version}.{kind}@{domain}>"
+
+
+def calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
     """Return kind and recipient of each mail that this event calls for."""
     if event.type == "EmailCorrected":
         yield "address_changed", order.previous_email
@@ -190,4 +215,4 @@ def _reason(event: Recorded, order: Order) -> tuple[DataClass | None, str | None
 
 
 def _json(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, ensure_ascii=False)
+    return _ENCODER.encode(facts)

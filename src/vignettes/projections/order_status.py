@@ -11,25 +11,9 @@ from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
-from vignettes.projections.view import Row, upsert
+from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
-_UPSERT = """
-INSERT INTO view.order_status SELECT * FROM jsonb_populate_recordset(NULL::view.order_status, %s)
-ON CONFLICT (order_id) DO UPDATE SET
-    (status, country, product, vehicle_country, plate, valid_from, starts_at, ends_at, email,
-     currency, price_official, price_fee, price_total, received, outstanding, surplus, refund,
-     paid_at, due_at, due_rule, generation, start_wished, hold_reason, started_at, started_rule,
-     rejection_reason, vignette_number, vignette_reference, vignette_valid_from,
-     vignette_valid_until, updated_at, version, position)
-  = (excluded.status, excluded.country, excluded.product, excluded.vehicle_country, excluded.plate,
-     excluded.valid_from, excluded.starts_at, excluded.ends_at, excluded.email, excluded.currency,
-     excluded.price_official, excluded.price_fee, excluded.price_total, excluded.received,
-     excluded.outstanding, excluded.surplus, excluded.refund, excluded.paid_at, excluded.due_at,
-     excluded.due_rule, excluded.generation, excluded.start_wished, excluded.hold_reason,
-     excluded.started_at, excluded.started_rule, excluded.rejection_reason,
-     excluded.vignette_number, excluded.vignette_reference, excluded.vignette_valid_from,
-     excluded.vignette_valid_until, excluded.updated_at, excluded.version, excluded.position)
-"""
+DEFINITION = Definition("order_status", 1, ("order_status",), ("order_status",))
 
 #: What the table keeps sealed, and by which key.
 _SEALED = {
@@ -39,10 +23,10 @@ _SEALED = {
 }
 
 
-class OrderStatusView:
+class OrderStatusView(Table):
     """Each order's row is its state after its last event."""
 
-    name = "order_status"
+    definition = DEFINITION
 
     def __init__(self, terms: Terms, vault: Vault) -> None:
         self._terms = terms
@@ -55,15 +39,16 @@ class OrderStatusView:
     def see(self, event: Recorded, order: Order, noted: Any) -> None:  # noqa: ARG002  # the protocol's
         self._changed[order.id] = (order, event.position)
 
-    async def write(self, connection: AsyncConnection) -> None:
+    async def write(self, connection: AsyncConnection, edition: Edition) -> None:
         rows = [self._sealed(order, position) for order, position in self._changed.values()]
-        await upsert(connection, _UPSERT, rows)
+        await upsert(connection, edition, "order_status", rows)
         self.forget()
 
     def _sealed(self, order: Order, position: int) -> Row:
         told = row(order, position, self._terms)
-        shown = {name: self._vault.shown(order.id, kept_by, told[name]) for name, kept_by in _SEALED.items()}
-        return told | shown
+        for name, kept_by in _SEALED.items():
+            told[name] = self._vault.shown(order.id, kept_by, told[name])
+        return told
 
     def forget(self) -> None:
         self._changed.clear()
@@ -81,6 +66,9 @@ def row(order: Order, position: int, terms: Terms) -> Row:
         **_outcome(order),
         "email": order.email,
         "language": order.language,
+        "link_generation": order.link_generation,
+        "can_be_corrected": order.can_be_corrected,
+        "can_be_refunded": order.can_be_refunded,
         "placed_at": order.created_on,
         "updated_at": order.modified_on,
         "version": order.version,
@@ -89,10 +77,11 @@ def row(order: Order, position: int, terms: Terms) -> Row:
 
 
 def _details(order: Order) -> Row:
-    details = order.details
-    validity = schedule.validity(details.bought, details.start, order.started_at)
+    details, bought = order.details, order.details.bought
+    validity = schedule.validity(bought, details.start, order.started_at)
     return {
-        "country": details.bought.country,
+        "country": bought.country,
+        "zone": bought.zone_name,
         "product": details.product,
         "vehicle_country": details.vehicle.country,
         "plate": details.vehicle.plate,
@@ -103,11 +92,12 @@ def _details(order: Order) -> Row:
 
 
 def _money(order: Order) -> Row:
+    total = order.price.total
     return {
-        "currency": order.price.total.currency,
+        "currency": total.currency,
         "price_official": order.price.official.amount,
         "price_fee": order.price.fee.amount,
-        "price_total": order.price.total.amount,
+        "price_total": total.amount,
         "received": order.account.received.amount,
         "outstanding": order.outstanding.amount,
         "surplus": order.account.surplus_open.amount,
@@ -123,6 +113,7 @@ def _schedule(order: Order, terms: Terms) -> Row:
         "due_rule": deadline.rule if deadline else None,
         "generation": order.generation,
         "start_wished": order.wished,
+        "consented_at": order.consents[-1].given_at if order.consents else None,
         "hold_reason": order.hold,
         "started_at": order.started_at,
         "started_rule": order.started_rule,

@@ -7,21 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import psycopg
-import structlog
 import typer
-from rich.console import Console
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from vignettes.domain.personal import DataClass
-from vignettes.runtime import logs
-from vignettes.runtime.settings import (
-    ConfigurationError,
-    Settings,
-    is_set,
-    load_settings,
-    origins,
-    unknown_variables,
-)
+from vignettes.runtime.console import AsJson, err, out, settings_for
+from vignettes.runtime.settings import ConfigurationError, is_set, origins
+from vignettes.runtime.views_cli import projections_app
 
 app = typer.Typer(
     name="vignettes",
@@ -32,9 +25,7 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="The keys of personal data.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
-out = Console()
-err = Console(stderr=True)
-log = structlog.get_logger(__name__)
+app.add_typer(projections_app, name="projections")
 
 
 def _instant(text: str) -> datetime:
@@ -45,7 +36,6 @@ def _instant(text: str) -> datetime:
         raise typer.BadParameter(f"{text} is no time such as 2026-12-01T12:00:00+01:00.") from None
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 OrderArgument = Annotated[str, typer.Argument(help="An order number such as V6562305984, or an order_id.")]
 
 
@@ -54,7 +44,7 @@ def run() -> None:
     """Run everything here: embedded PostgreSQL and NATS, every role, the sandbox. Ctrl-C stops it all."""
     from vignettes.runtime import running  # noqa: PLC0415  # --help shall not load half the world
 
-    asyncio.run(running.run(_settings("run", **_for_local_runs()), out))
+    asyncio.run(running.run(settings_for("run", **_for_local_runs()), out))
 
 
 @app.command()
@@ -67,7 +57,7 @@ def serve(
 
     if unknown := set(roles) - BUILDERS.keys():
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(BUILDERS)}.")
-    asyncio.run(running.serve(_settings(" ".join(roles)), roles))
+    asyncio.run(running.serve(settings_for(" ".join(roles)), roles))
 
 
 @app.command()
@@ -76,24 +66,29 @@ def migrate(*, as_json: AsJson = False) -> None:
     from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
     from vignettes.runtime.keys import give_keys_to_first_orders  # noqa: PLC0415
     from vignettes.runtime.process import needed  # noqa: PLC0415
+    from vignettes.runtime.viewing import install_views  # noqa: PLC0415
 
-    settings = _settings("migrate")
+    settings = settings_for("migrate")
     url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
     applied = apply(url)
     give_keys_to_first_orders(settings, url)
+    to_build = install_views(url)
     if as_json:
-        out.print_json(data=[{"number": m.number, "name": m.name} for m in applied])
-    elif applied:
-        for migration in applied:
-            out.print(f"applied {migration.number:04} {migration.name}")
-    else:
+        told = {"migrations": [{"number": m.number, "name": m.name} for m in applied], "to_build": to_build}
+        out.print_json(data=told)
+        return
+    for migration in applied:
+        out.print(f"applied {migration.number:04} {migration.name}")
+    if not applied:
         out.print("The schema is up to date.")
+    for view in to_build:
+        out.print(f"{view} has changed: build it with `vignettes projections rebuild {view}`.")
 
 
 @app.command()
 def settings(*, as_json: AsJson = False) -> None:
     """Print every setting with its origin; secrets are hidden."""
-    rows = origins(_settings("settings"))
+    rows = origins(settings_for("settings"))
     if as_json:
         out.print_json(data=[{"name": n, "value": v, "origin": o} for n, v, o in rows])
         return
@@ -116,7 +111,7 @@ def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
     """Tell where an order stands, and why it is due when it is due."""
     from vignettes.runtime import asking  # noqa: PLC0415
 
-    reply = asyncio.run(asking.status(_settings("status"), order))
+    reply = asyncio.run(asking.status(settings_for("status"), order))
     _answered(reply)
     if as_json:
         out.print_json(data=reply)
@@ -137,7 +132,7 @@ def history(
     """Replay an order: every event, who asked for it and when, and the state that follows."""
     from vignettes.runtime import asking  # noqa: PLC0415
 
-    reply = asyncio.run(asking.history(_settings("history"), order, until))
+    reply = asyncio.run(asking.history(settings_for("history"), order, until))
     _answered(reply)
     if as_json:
         out.print_json(data=reply)
@@ -153,7 +148,7 @@ def ask(
     """Send one request to the running service and print its reply; the documents are at /docs."""
     from vignettes.runtime import asking  # noqa: PLC0415
 
-    reply = asyncio.run(asking.ask(_settings("ask"), subject, body.encode()))
+    reply = asyncio.run(asking.ask(settings_for("ask"), subject, body.encode()))
     out.print_json(data=reply)
     raise typer.Exit(0 if reply.get("ok", True) else 1)
 
@@ -177,7 +172,7 @@ def erase(
     if not yes:
         named = " and ".join(classes)
         typer.confirm(f"Erase the {named} data of {order}? Nobody can bring it back.", abort=True, err=True)
-    reply = asyncio.run(erasing.erase(_settings("erase"), order, classes, actor))
+    reply = asyncio.run(erasing.erase(settings_for("erase"), order, classes, actor))
     _answered(reply)
     if as_json:
         out.print_json(data=reply)
@@ -193,11 +188,27 @@ def rotate(*, as_json: AsJson = False) -> None:
     """
     from vignettes.runtime import rotating  # noqa: PLC0415
 
-    wrapped = rotating.rotate(_settings("keys"), err)
+    wrapped = rotating.rotate(settings_for("keys"), err)
     if as_json:
         out.print_json(data={"wrapped": wrapped})
     else:
         out.print(f"Wrapped the keys of {wrapped} orders anew. PREVIOUS_MASTER_KEY_FILE can be unset now.")
+
+
+@app.command()
+def promises(
+    *,
+    days: Annotated[int, typer.Option(min=1, help="How many days back, today included.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how the promises to customers are kept: by day, and each order that was or may be let down."""
+    from vignettes.runtime import promising  # noqa: PLC0415
+
+    report = promising.report(settings_for("promises"), days)
+    if as_json:
+        out.print_json(data=to_jsonable_python(report))
+    else:
+        out.print(promising.shown(report))
 
 
 @app.command()
@@ -206,14 +217,6 @@ def demo() -> None:
     from vignettes.runtime import demo as shown  # noqa: PLC0415
 
     raise typer.Exit(asyncio.run(shown.demo(out)))
-
-
-def _settings(role: str, **overrides: Any) -> Settings:
-    settings = load_settings(**overrides)
-    logs.configure(settings.log_format, settings.log_level, role)
-    for warning in unknown_variables():
-        log.warning("settings.unknown", warning=warning)
-    return settings
 
 
 def _for_local_runs() -> dict[str, Any]:
@@ -233,7 +236,10 @@ def main() -> None:
     """Run the command line; what is refused is told in words, not as a stack trace."""
     try:
         app()
-    except _refusals() as error:
+    except Exception as error:
+        # Not `except _refusals()`: SystemExit, with which every command ends, would load half the world.
+        if not isinstance(error, _refusals()):
+            raise
         err.print(f"[red]vignettes:[/] {error}", highlight=False)
         sys.exit(1)
 
@@ -242,12 +248,14 @@ def _refusals() -> tuple[type[Exception], ...]:
     from vignettes.eventstore.masterkeys import WrongMasterKey  # noqa: PLC0415
     from vignettes.eventstore.migrations import MigrationChanged  # noqa: PLC0415
     from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
+    from vignettes.runtime.viewing import Refused  # noqa: PLC0415
     from vignettes.services.streams import StreamDiffers  # noqa: PLC0415
 
     return (
         ConfigurationError,
         EmbeddedServerError,
         MigrationChanged,
+        Refused,
         StreamDiffers,
         WrongMasterKey,
         psycopg.OperationalError,

@@ -22,6 +22,7 @@ from vignettes.runtime.process import Link, connect, needed
 from vignettes.runtime.roles import ROLES, SANDBOX
 from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running
+from vignettes.runtime.viewing import install_views
 from vignettes.services import streams
 
 log = structlog.get_logger(__name__)
@@ -130,6 +131,8 @@ def _prepare(settings: Settings) -> None:
         log.info("migration.applied", number=migration.number, migration=migration.name)
     if given := give_keys_to_first_orders(settings, url):
         log.info("keys.given", orders=given)
+    for view in install_views(url):
+        log.info("view.changed", view=view)  # it is built beside the live one
 
 
 async def _prepare_streams(settings: Settings) -> None:

@@ -4,6 +4,7 @@ Imports stand in the builders: eight processes start on two cores, and each load
 """
 # ruff: noqa: PLC0415
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,10 @@ from vignettes.runtime.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from vignettes.eventstore.personal import BlindIndex, Vault
-    from vignettes.projections.view import View
+    from vignettes.projections.checking import Sampler
+    from vignettes.projections.follower import Follower
+    from vignettes.projections.rebuild import Builder
+    from vignettes.projections.view import Definition, View
     from vignettes.services.writing import Sender, Writing
 
 #: The roles of the service; the sandbox is one more, for local runs.
@@ -25,19 +29,17 @@ SANDBOX: Final = "sandbox"
 
 
 @dataclass(slots=True)
-class Followers:
-    """A role that keeps views."""
+class Together:
+    """A role that is several pieces of work at once; it ends with the first of them."""
 
-    conninfo: str
-    views: "Sequence[View]"
-    vault: "Vault"
-    name: str = "projecting"
+    name: str
+    pieces: "Sequence[Follower | Builder | Sampler]"
 
     async def run(self) -> None:
-        """Follow the log until cancelled."""
-        from vignettes.projections.follower import follow
-
-        await follow(self.conninfo, self.views, self.vault)
+        """Do all of them until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for piece in self.pieces:
+                tasks.create_task(piece.run(), name=f"{self.name} {type(piece).__name__}")
 
 
 def terms(settings: Settings) -> Terms:
@@ -81,20 +83,42 @@ def index(root: bytes) -> "BlindIndex":
     return BlindIndex(derived(root, b"blind index"))
 
 
+def definitions() -> "list[Definition]":
+    """Return what the followers of the log keep in the database."""
+    from vignettes.projections import deadlines, emails, lookup, order_status, payments, promises
+    from vignettes.services import publishing
+
+    kept = (order_status, emails, deadlines, payments, lookup, promises, publishing)
+    return [each.DEFINITION for each in kept]
+
+
 def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View]":
     """Return the views of the service."""
     from vignettes.projections.deadlines import DeadlinesView
     from vignettes.projections.emails import EmailsView
     from vignettes.projections.lookup import LookupView
     from vignettes.projections.order_status import OrderStatusView
+    from vignettes.projections.payments import PaymentsView
+    from vignettes.projections.promises import PromisesView
 
     said = terms(settings)
     return [
         OrderStatusView(said, keys),
         EmailsView(said, sender(settings).domain, keys),
         DeadlinesView(said),
+        PaymentsView(),
         LookupView(lookup),
+        PromisesView(said, sender(settings).domain),
     ]
+
+
+def builder(settings: Settings, conninfo: str, lookup: "BlindIndex") -> "Builder":
+    """Return who builds editions beside the live ones."""
+    from vignettes.projections.rebuild import Builder
+
+    keys = vault(settings)
+    pairs = zip(views(settings, keys, lookup), views(settings, keys, lookup), strict=True)
+    return Builder(conninfo, list(pairs), keys)
 
 
 async def _ordering(built: Process) -> Running:
@@ -128,16 +152,34 @@ async def _ordering(built: Process) -> Running:
 
 
 async def _projecting(built: Process) -> Running:
-    url, keys = built.conninfo("vignettes_projector", "projecting"), vault(built.settings)
-    return Followers(url, views(built.settings, keys, index(root_of(built.settings, url))), keys)
+    from vignettes.projections.checking import Sampler
+    from vignettes.projections.follower import Follower
+
+    url, settings = built.conninfo("vignettes_projector", "projecting"), built.settings
+    lookup = index(root_of(settings, url))
+
+    def kept() -> "tuple[list[View], Vault]":
+        """Return views with keys of their own: none of the three takes them out of another's hand."""
+        keys = vault(settings)
+        return views(settings, keys, lookup), keys
+
+    return Together(
+        "projecting",
+        [
+            Follower(url, *kept()),
+            builder(settings, built.conninfo("vignettes_projector", "rebuilding"), lookup),
+            Sampler(built.conninfo("vignettes_projector", "checking"), *kept()),
+        ],
+    )
 
 
 async def _publishing(built: Process) -> Running:
+    from vignettes.projections.follower import Follower
     from vignettes.services.publishing import PublishedView
 
     view = PublishedView(built.client.jetstream(), terms(built.settings))
     url = built.conninfo("vignettes_projector", "publishing")
-    return Followers(url, [view], vault(built.settings), name="publishing")
+    return Together("publishing", [Follower(url, [view], vault(built.settings))])
 
 
 async def _deadlines(built: Process) -> Running:

@@ -16,7 +16,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 _MOVE = "UPDATE clock.shift SET ahead = ahead + %s WHERE %s >= interval '0'"
 _UNTRIGGERED = """
 SELECT (SELECT coalesce(max(notification_id), 0) FROM log.events)
-         > coalesce((SELECT position FROM view.positions WHERE view = 'deadlines'), 0)
+         > coalesce((SELECT position FROM view.editions WHERE view = 'deadlines' AND state = 'live'), 0)
     OR EXISTS (SELECT FROM view.deadlines d WHERE d.ended_at IS NULL AND d.due_at <= clock.now()
                AND NOT EXISTS (SELECT FROM effect.triggers t
                                WHERE (t.order_id, t.purpose, t.generation) = (d.order_id, d.purpose, d.generation)))

@@ -13,7 +13,8 @@ from psycopg.rows import dict_row
 from structlog.contextvars import bound_contextvars
 
 from vignettes.messages import commands, events
-from vignettes.services.waking import CLOCK_CHANNEL, VIEW_CHANNEL, Worker
+from vignettes.projections.digesting import CHANNEL as VIEWS
+from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class Deadlines:
     def __init__(self, conninfo: str, jetstream: JetStreamContext, orderer: Orderer) -> None:
         self._jetstream = jetstream
         self._orderer = orderer
-        self._worker = Worker(self.name, conninfo, (VIEW_CHANNEL, CLOCK_CHANNEL), self._work)
+        self._worker = Worker(self.name, conninfo, (VIEWS, CLOCK_CHANNEL), self._work)
 
     async def run(self) -> None:
         """Fire what is due until cancelled."""

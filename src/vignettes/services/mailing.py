@@ -14,7 +14,8 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
 from vignettes.eventstore.personal import sealed_for_view
-from vignettes.services.waking import VIEW_CHANNEL, Worker
+from vignettes.projections.digesting import CHANNEL as VIEWS
+from vignettes.services.waking import Worker
 from vignettes.services.writing import Writing
 
 log = structlog.get_logger(__name__)
@@ -31,29 +32,25 @@ SELECT e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
        personal.opened(e.contact, k.contact_view)::jsonb AS contact,
        personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle,
        k.vehicle_view AS subject_key, coalesce(m.attempts, 0) AS attempts
-FROM view.emails e JOIN personal.keys k USING (order_id) LEFT JOIN effect.mails m USING (message_id)
+FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
 WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
   AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
-ORDER BY e.position, e.kind LIMIT 1 FOR UPDATE OF e SKIP LOCKED
+ORDER BY m.position, m.message_id LIMIT 1 FOR UPDATE OF m SKIP LOCKED
 """
 _ANY = """
-SELECT 1 FROM view.emails e JOIN personal.keys k USING (order_id) LEFT JOIN effect.mails m USING (message_id)
+SELECT 1 FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
 WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
   AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL LIMIT 1
 """
-_LEFT = "SELECT 1 FROM effect.mails WHERE message_id = %s AND sent_at IS NOT NULL"
 _SENT = """
-INSERT INTO effect.mails (message_id, order_id, subject, attempts, sent_at)
-VALUES (%(message_id)s, %(order_id)s, %(subject)s, 1, clock.now())
-ON CONFLICT (message_id) DO UPDATE
-SET attempts = effect.mails.attempts + 1, sent_at = excluded.sent_at, subject = excluded.subject,
-    retry_at = NULL, last_error = NULL
+UPDATE effect.mails
+SET attempts = attempts + 1, sent_at = clock.now(), subject = %(subject)s, retry_at = NULL, last_error = NULL
+WHERE message_id = %(message_id)s
 """
 _FAILED = """
-INSERT INTO effect.mails (message_id, order_id, attempts, retry_at, last_error)
-VALUES (%(message_id)s, %(order_id)s, 1, clock_timestamp() + %(retry)s * interval '1 s', %(error)s)
-ON CONFLICT (message_id) DO UPDATE
-SET attempts = effect.mails.attempts + 1, retry_at = excluded.retry_at, last_error = excluded.last_error
+UPDATE effect.mails
+SET attempts = attempts + 1, retry_at = clock_timestamp() + %(retry)s * interval '1 s', last_error = %(error)s
+WHERE message_id = %(message_id)s
 """
 
 
@@ -68,7 +65,7 @@ class Mailing:
     def __init__(self, conninfo: str, smtp_url: str, writing: Writing) -> None:
         self._smtp_url = smtp_url
         self._writing = writing
-        self._worker = Worker(self.name, conninfo, (VIEW_CHANNEL,), self._work)
+        self._worker = Worker(self.name, conninfo, (VIEWS,), self._work)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -91,10 +88,7 @@ class Mailing:
             row = await (await cursor.execute(_NEXT)).fetchone()
             if row is None:
                 return False
-            # The row was free to lock, but its mail may have left since this statement began to look.
-            if await (await cursor.execute(_LEFT, (row["message_id"],))).fetchone():
-                return True
-            record = {"message_id": row["message_id"], "order_id": row["order_id"]}
+            record = {"message_id": row["message_id"]}
             try:
                 message = self._writing.message(row)
                 async with asyncio.timeout(_LIMIT_SECONDS):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from psycopg import AsyncConnection
 
@@ -11,6 +12,7 @@ from vignettes.domain.order import Order
 from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
+from vignettes.projections.view import Definition, Edition, Interrupted
 from vignettes.services.telling import event_type, told
 
 SOURCE = "/vignettes/orders"
@@ -19,10 +21,14 @@ _AT_A_TIME = 100
 _ACKNOWLEDGED_WITHIN = 5.0
 
 
+#: A follower without tables: what it has published can't be built anew, and is not published again.
+DEFINITION = Definition("published", 1)
+
+
 class PublishedView:
     """A follower whose rows are messages: its position moves only when the stream has acknowledged them all."""
 
-    name = "published"
+    definition = DEFINITION
 
     def __init__(self, jetstream: JetStreamContext, terms: Terms) -> None:
         self._jetstream = jetstream
@@ -37,11 +43,17 @@ class PublishedView:
         body = told(event, order, self._terms).model_dump_json().encode()
         self._waiting.append((events.subject(kind, order.id), headers(event, kind), body))
 
-    async def write(self, connection: AsyncConnection) -> None:  # noqa: ARG002  # the protocol's
+    async def settle(self) -> None:
         """Publish in order, and wait for every acknowledgement; one that is missing repeats the batch."""
-        for first in range(0, len(self._waiting), _AT_A_TIME):
-            async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
-                await self._publish(self._waiting[first : first + _AT_A_TIME])
+        try:
+            for first in range(0, len(self._waiting), _AT_A_TIME):
+                async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
+                    await self._publish(self._waiting[first : first + _AT_A_TIME])
+        except (NatsError, TimeoutError) as error:
+            raise Interrupted(f"{Interrupted.__doc__} {type(error).__name__}.") from error
+
+    async def write(self, connection: AsyncConnection, edition: Edition) -> None:  # noqa: ARG002  # the protocol's
+        """Have nothing left to write."""
         self.forget()
 
     async def _publish(self, messages: Sequence[tuple[str, dict[str, str], bytes]]) -> None:

@@ -1,12 +1,13 @@
 """What is asked about orders: the status view, the history, the mails."""
 
 import asyncio
-import time
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from pydantic import TypeAdapter
@@ -20,17 +21,19 @@ from vignettes.eventstore.orders import Orders, order_id_of
 from vignettes.eventstore.personal import BlindIndex
 from vignettes.messages import replies
 from vignettes.projections import lookup
+from vignettes.services.positions import Positions
 from vignettes.services.writing import Writing
 
 #: How long a query waits for the view to know `min_position`.
 PATIENCE_SECONDS = 2.0
-_LOOK_AGAIN_SECONDS = 0.01
 
-_STATUS = """
-SELECT o.*, p.position AS as_of_position
-FROM view.positions p LEFT JOIN read.order_status o ON o.order_id = %s WHERE p.view = 'order_status'
+# Of an order that waits behind an event which the view can't digest, it knows what came before that.
+STATUS = """
+SELECT o.*, least(e.position, p.position - 1) AS as_of_position
+FROM view.editions e LEFT JOIN read.order_status o ON o.order_id = %(order_id)s
+LEFT JOIN view.parked p ON p.edition = e.id AND p.order_id = %(order_id)s
+WHERE e.view = 'order_status' AND e.state = 'live'
 """
-_POSITION = "SELECT position FROM view.positions WHERE view = 'order_status'"
 _MAILS = """
 SELECT r.*, e.facts, personal.opened(e.contact, k.contact_view)::jsonb AS contact,
        personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle
@@ -51,6 +54,7 @@ class Reading:
         self._orders = orders
         self._writing = writing
         self._index = index
+        self._positions = Positions(pool, "order_status")
 
     async def status(
         self, order_id: UUID | None, order_number: str | None, min_position: int | None
@@ -75,21 +79,15 @@ class Reading:
 
     async def _row(self, order_id: UUID, min_position: int | None) -> dict[str, Any] | None:
         if min_position is not None:
-            await self._wait_for(min_position)
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_STATUS, (order_id,), prepare=True)
-            row = await cursor.fetchone()
+            await self._positions.reach(min_position, PATIENCE_SECONDS)
+        async with self._pool.connection() as connection:
+            try:
+                row = await _status(connection, order_id)
+            except psycopg.errors.FeatureNotSupported:
+                # Another edition is shown, with other columns: what was prepared for the one before is void.
+                await connection.execute("DEALLOCATE ALL")
+                row = await _status(connection, order_id)
         return row if row and row["order_id"] else None
-
-    async def _wait_for(self, position: int) -> None:
-        """Look again and again, holding no connection in between: others ask meanwhile."""
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(_POSITION, prepare=True)).fetchone()
-            if row and row[0] >= position:
-                return
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     def history(self, order_id: UUID, until: datetime | None, version: int | None) -> replies.History | None:
         """Return the events up to a time or a version, and the state that they make."""
@@ -135,6 +133,12 @@ class Reading:
         async with self._pool.connection() as connection:
             found = await lookup.find(connection, self._index, vehicle=vehicle, email=email)
         return replies.FoundOrders(orders=[replies.FoundOrder(**asdict(each)) for each in found])
+
+
+async def _status(connection: AsyncConnection, order_id: UUID) -> dict[str, Any] | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(STATUS, {"order_id": order_id}, prepare=True)
+        return await cursor.fetchone()
 
 
 def _vehicle(country: str, plate: str) -> Vehicle:

@@ -18,9 +18,10 @@ from vignettes.domain.order import Order
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
 from vignettes.messages import commands
+from vignettes.projections.digesting import CHANNEL as VIEWS
 from vignettes.services.authorities import Application, Authority, Registered, Rejected, Unknown
 from vignettes.services.calling import Calling, NoAnswer
-from vignettes.services.waking import VIEW_CHANNEL, Worker
+from vignettes.services.waking import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Registration:
         self._authority = authority
         self._ordering = ordering
         self._under_way: set[asyncio.Task[None]] = set()
-        self._worker = Worker(self.name, conninfo, (VIEW_CHANNEL,), self._work)
+        self._worker = Worker(self.name, conninfo, (VIEWS,), self._work)
 
     async def run(self) -> None:
         """Register until cancelled. Calls under way may end; what does not is taken up by the next process."""
@@ -154,7 +155,7 @@ class Registration:
             retry = LEASE_SECONDS if outcome == "recorded" else _pause(attempts)
             async with self._pool.connection() as connection:
                 await connection.execute(_LEAVE, {**claim, "outcome": outcome, "retry": retry})
-                await connection.execute("SELECT pg_notify(%s, %s)", (VIEW_CHANNEL, self.name))
+                await connection.execute("SELECT pg_notify(%s, %s)", (VIEWS, self.name))
 
     async def _outcome(self, row: dict[str, Any], claim: dict[str, Any], *, tried_before: bool) -> str:
         application = application_for(row)

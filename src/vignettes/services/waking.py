@@ -12,9 +12,8 @@ from vignettes.projections.follower import end_if_cancelled
 
 log = structlog.get_logger(__name__)
 
-#: What wakes whom: the sandbox's clock, and views that have changed.
+#: Wakes whoever waits for the sandbox's clock; views that have changed have a channel of their own.
 CLOCK_CHANNEL = "clock"
-VIEW_CHANNEL = "view"
 _LONGEST_PAUSE = 5.0
 
 #: Does what can be done now and returns the seconds after which to look again at the latest.

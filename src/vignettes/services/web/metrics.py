@@ -1,7 +1,7 @@
 """What Prometheus is told: this process, and how the whole service stands according to its views."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from vignettes.domain.details import Status
@@ -17,7 +18,13 @@ from vignettes.services import discovery
 
 DATABASE_SECONDS = 3.0
 
-_BEHIND = "SELECT view, events_behind FROM read.projection_lag ORDER BY view"
+#: Whoever writes a view is heard of twice a second; after so long nobody does.
+LED_SECONDS = 5
+_FOLLOWERS = """
+SELECT view, events_behind, seconds_behind, orders_parked, orders_drifted,
+       coalesce(heartbeat_at > clock_timestamp() - %s * interval '1 s', false) AS led
+FROM read.projection_lag ORDER BY view
+"""
 _ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
 _MAILS = "SELECT count(*) FROM read.emails WHERE state IN ('waiting', 'retrying')"
 # By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
@@ -35,6 +42,15 @@ _OF_A_WRITER: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str
 }
 _ORDERING = "ordering"
 
+#: What is told of each follower of the log, as metrics.
+_OF_A_FOLLOWER = {
+    "events_behind": "Events a view has not taken in.",
+    "seconds_behind": "Age of the oldest event a view has not taken in, by the service's clock; 0 for none.",
+    "orders_parked": "Orders that wait because of an event which a view can not digest.",
+    "orders_drifted": "Orders whose rows in a view were found not to be what the log says.",
+    "led": "Whether a process that writes the view was heard of within 5 s.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:
@@ -45,10 +61,22 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """How one follower of the log fares."""
+
+    view: str
+    events_behind: int
+    seconds_behind: float
+    orders_parked: int
+    orders_drifted: int
+    led: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How the service stands, as one look into the views tells."""
 
-    behind: dict[str, int]
+    followers: list[Follower]
     orders: dict[str, int]
     mails: int
     overdue: int
@@ -72,12 +100,13 @@ async def _standing(database: AsyncConnectionPool) -> Standing | None:
 
 
 async def _read(connection: psycopg.AsyncConnection) -> Standing:
-    behind: dict[str, int] = dict(await (await connection.execute(_BEHIND)).fetchall())
+    async with connection.cursor(row_factory=class_row(Follower)) as cursor:
+        followers = await (await cursor.execute(_FOLLOWERS, (LED_SECONDS,))).fetchall()
     orders: dict[str, int] = dict(await (await connection.execute(_ORDERS)).fetchall())
     [(mails,)] = await (await connection.execute(_MAILS)).fetchall()
     [(overdue,)] = await (await connection.execute(_OVERDUE)).fetchall()
     # A status that no order has now is told as zero: a series that vanishes can't be watched.
-    return Standing(behind, {**dict.fromkeys(Status, 0), **orders}, mails, overdue)
+    return Standing(followers, {**dict.fromkeys(Status, 0), **orders}, mails, overdue)
 
 
 async def _writers(client: Client) -> list[Writer]:
@@ -124,9 +153,9 @@ class _Gauges(Collector):
 
 
 def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
-    yield _labelled(
-        "vignettes_projection_events_behind", "Events a view has not taken in.", "view", standing.behind
-    )
+    for name, meaning in _OF_A_FOLLOWER.items():
+        told = {each.view: float(getattr(each, name)) for each in standing.followers}
+        yield _labelled(f"vignettes_projection_{name}", meaning, "view", told)
     yield _labelled("vignettes_orders", "Orders by status.", "status", standing.orders)
     yield GaugeMetricFamily("vignettes_mails_waiting", "Mails called for and not sent.", value=standing.mails)
     yield GaugeMetricFamily(
@@ -134,7 +163,7 @@ def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
     )
 
 
-def _labelled(name: str, meaning: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for value, number in values.items():
         family.add_metric([value], number)

@@ -1,0 +1,128 @@
+"""`vignettes promises` and `vignettes projections check`, as operators use them on a real database."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eventstore_helpers import (
+    HOUR,
+    MASTER,
+    NOON,
+    TERMS,
+    an_order,
+    ask,
+    details,
+    fold,
+    issue,
+    pay,
+    record,
+    start,
+)
+from vignettes.eventstore.connections import conninfo
+from vignettes.runtime import roles
+from vignettes.runtime.keys import root_of
+from vignettes.runtime.settings import load_settings
+
+
+@pytest.fixture
+def settings(database, tmp_path):
+    """Return what the command is told by its environment."""
+    key = tmp_path / "key"
+    key.write_text(MASTER.hex())
+    key.chmod(0o600)
+    return {"database_url": database, "master_key_file": str(key), "data_dir": str(tmp_path)}
+
+
+@pytest.fixture
+def vignettes(settings):
+    """Run the command line as a process, as people do."""
+    told = {f"VIGNETTES_{name.upper()}": value for name, value in settings.items()}
+    environment = {**os.environ, "COLUMNS": "120", **told}
+
+    def call(*arguments):
+        command = [sys.executable, "-m", "vignettes", *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return call
+
+
+@pytest.fixture
+async def told(database, orders, settings):
+    """Record three orders, two of them in time and one late, and fold them into the views of the service."""
+    in_time = pay(an_order(details(3)))
+    at_once = issue(start(pay(an_order(details(9)))))
+    late = pay(an_order(details(0)))
+    late.start_when_due(late.generation, TERMS, late.deadline(TERMS).due_at + HOUR)
+    record(orders, in_time, at_once, late)
+    ask(database, "UPDATE clock.shift SET ahead = %s - clock_timestamp()", NOON + 2 * HOUR)
+    known = load_settings(**settings)
+    keys = roles.vault(known)
+    lookup = roles.index(root_of(known, conninfo(database, "vignettes_writer")))
+    await fold(database, keys, *roles.views(known, keys, lookup))
+    return late
+
+
+async def test_promises_are_told_by_day_and_by_order(told, vignettes):
+    """What was kept is a number; who was let down has a name."""
+    shown = vignettes("promises")
+    assert shown.returncode == 0, shown.stderr
+    assert "2026-06-01" in shown.stdout
+    assert "within 5 minutes of the money" in shown.stdout
+    assert told.number in shown.stdout
+    report = json.loads(vignettes("promises", "--json").stdout)
+    broken = [each for each in report["trouble"] if each["promise"] == 2]
+    assert [(each["order_number"], each["state"]) for each in broken] == [(told.number, "broken")]
+    [same_day] = [each for each in report["days"] if each["promise"] == 2]
+    assert (same_day["kept"], same_day["broken"]) == (0, 1)
+
+
+async def test_days_before_are_left_out_when_asked(told, vignettes, database):
+    """A month on, yesterday's report has nothing to tell."""
+    ask(database, "UPDATE clock.shift SET ahead = ahead + interval '60 days'")
+    assert json.loads(vignettes("promises", "--days", "1", "--json").stdout)["days"] == []
+    assert "Nothing was promised" in vignettes("promises", "--days", "1").stdout
+
+
+async def test_views_that_are_right_pass_the_check(told, vignettes):
+    """Every order is compared, and the exit code says it."""
+    shown = vignettes("projections", "check")
+    assert shown.returncode == 0, shown.stderr
+    assert "3 orders compared" in shown.stdout
+    assert "every row is what the log says" in " ".join(shown.stdout.split())
+
+
+async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, database):
+    """With what differs, and the way out."""
+    [number] = ask(database, "SELECT id FROM view.editions WHERE view = 'order_status' AND state = 'live'")
+    ask(database, f"UPDATE edition.order_status_{number} SET received = 1 WHERE order_id = %s", told.id)
+    shown = vignettes("projections", "check")
+    assert shown.returncode == 1
+    for expected in (str(told.id), "received", "vignettes projections rebuild"):
+        assert expected in shown.stdout
+    proof = json.loads(
+        vignettes("projections", "check", "order_status", "--order", told.number, "--json").stdout
+    )
+    assert [each["columns"] for each in proof["drift"]] == [["received"]]
+    assert vignettes("projections", "check", "emails").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nosuch",), ("--order", "V1"), ("--sample", "0"), ("--order", "V1", "--sample", "1")]
+)
+async def test_a_check_of_what_there_is_not_is_a_misuse(told, vignettes, arguments):
+    """Exit code 2, and words."""
+    shown = vignettes("projections", "check", *arguments)
+    assert shown.returncode == 2
+    assert shown.stderr
+
+
+async def test_a_sample_is_enough_when_asked(told, vignettes):
+    """Some orders, picked by chance."""
+    proof = json.loads(vignettes("projections", "check", "--sample", "2", "--json").stdout)
+    assert 1 <= proof["orders"] <= 2
+    assert proof["drift"] == []
