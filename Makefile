@@ -45,8 +45,12 @@ scale: $(VENV)/installed-dev ## Run the long scale tests
 bench: $(VENV)/installed-dev ## Measure throughput and latency here, with a plot in .bench
 	@$(BIN)/python -m benchmarks
 
+.PHONY: queries
+queries: $(VENV)/installed-dev ## Measure queries to views of a million orders (ORDERS=10000000 for ten)
+	@$(BIN)/python -m benchmarks --only W8 $(if $(ORDERS),--orders $(ORDERS))
+
 .PHONY: growth
-growth: $(VENV)/installed-dev ## Compare a command's cost on a log of a million events with an empty one
+growth: $(VENV)/installed-dev ## Compare commands and views on a log of a million events with an empty one
 	@$(BIN)/python -m benchmarks --only W10
 
 .PHONY: check

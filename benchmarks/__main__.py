@@ -15,7 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import plot, report
 from benchmarks.apart import MeasuringFailed
-from benchmarks.bench import CLIENTS, EVENTS, USUAL, WORKLOADS, Result, measure
+from benchmarks.bench import (
+    CLIENTS,
+    EVENTS,
+    ORDERS,
+    RATE,
+    REBUILT_EVENTS,
+    USUAL,
+    WORKLOADS,
+    Result,
+    measure,
+)
 from benchmarks.machine import NotDurable
 from benchmarks.run import Asked
 from vignettes.runtime import logs
@@ -42,7 +52,7 @@ def _format(file: Path) -> Path:
     return file
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917  # the options of the command
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each point is measured.")] = 5.0,
     only: Annotated[
         str,
@@ -52,6 +62,12 @@ def main(
         str, typer.Option(callback=_clients, help="W1's clients in flight, with commas.")
     ] = ",".join(map(str, CLIENTS)),
     events: Annotated[int, typer.Option(min=1_000, help="How long W10's long log is.")] = EVENTS,
+    rebuilt: Annotated[int, typer.Option(min=100, help="How many events W3's log has.")] = REBUILT_EVENTS,
+    orders: Annotated[int, typer.Option(min=100, help="How many orders W8's views have.")] = ORDERS,
+    rate: Annotated[
+        float,
+        typer.Option(min=1, help="Commands a second of W4's load, where W1 finds no peak to take half of."),
+    ] = RATE,
     to: Annotated[Path, typer.Option("--json", help="The file to write the figures to, as JSON.")] = Path(
         ".bench/bench.json"
     ),
@@ -68,6 +84,9 @@ def main(
         seconds,
         [int(one) for one in clients.split(",")],
         events,
+        rebuilt,
+        orders,
+        rate,
     )
     logs.configure("auto", "error", "benchmarks")
     # While the service runs, its processes' stdout and stderr go to a file; ours stays where it is.

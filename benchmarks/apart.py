@@ -27,9 +27,7 @@ async def measured(module: str, **arguments: Any) -> list[Point]:
         told, complaints = await process.communicate(json.dumps(arguments).encode())
     finally:
         await _end(process)
-    if process.returncode:
-        raise MeasuringFailed(f"{module} failed:\n{complaints.decode()[-3000:]}")
-    return [Point(**point) for point in json.loads(told)]
+    return _points(module, process, told, complaints)
 
 
 @asynccontextmanager
@@ -43,10 +41,34 @@ async def beside(module: str, **arguments: Any) -> AsyncIterator[None]:
         await _end(process)
 
 
+@asynccontextmanager
+async def meanwhile(module: str, **arguments: Any) -> AsyncIterator[list[Point]]:
+    """Let `module` measure beside whatever the block does; the points are there when the block has ended.
+
+    It says when it has begun, and comes to its end when it is told to terminate.
+    """
+    process, points = await _start(module), list[Point]()
+    try:
+        await _until_ready(process, json.dumps(arguments).encode())
+        yield points
+        process.terminate()
+        points += _points(module, process, *await process.communicate())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 def answer(measure: Callable[..., list[Point]]) -> None:
     """Measure as asked on stdin and print the points: the main function of a measuring module."""
     points = measure(**json.load(sys.stdin))
     json.dump([asdict(point) for point in points], sys.stdout)
+
+
+def _points(module: str, process: asyncio.subprocess.Process, told: bytes, complaints: bytes) -> list[Point]:
+    if process.returncode:
+        raise MeasuringFailed(f"{module} failed:\n{complaints.decode()[-3000:]}")
+    return [Point(**point) for point in json.loads(told)]
 
 
 async def _start(module: str) -> asyncio.subprocess.Process:

@@ -1,22 +1,31 @@
 """One run: limits and alternatives on bare servers, then the service on the same servers."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from rich.progress import Progress
 
-from benchmarks import apart, emmett
+from benchmarks import apart, emmett, views
 from benchmarks.figures import Point, peak
-from benchmarks.goals import AT_80_PERCENT, EMPTY_LOG, Standing, grown_log, standings
+from benchmarks.goals import (
+    AT_80_PERCENT,
+    EMPTY_LOG,
+    LAG_EMPTY_LOG,
+    Standing,
+    grown_log,
+    lag_grown_log,
+    standings,
+)
 from benchmarks.house import NO_VIEWS, VIEWS, House, Series, house
 from benchmarks.machine import Machine, examine
-from benchmarks.run import Asked, Run
+from benchmarks.pasts import at_head
+from benchmarks.run import SEED, Asked, Run
 
-WORKLOADS = ("W1", "W2", "W10")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W8", "W10")
 #: What is measured when nothing is said: what takes minutes must be asked for.
-USUAL = ("W1", "W2")
+USUAL = ("W1", "W2", "W3", "W4")
 CLIENTS = (1, 8, 32, 128, 256)
 LIBRARY_THREADS = (1, 4, 16)
 EMMETT_IN_FLIGHT = (1, 8, 32)
@@ -26,8 +35,9 @@ SHARE_OF_PEAK = 0.8
 GROWTH_TURNS = 5
 GROWTH_CLIENTS = 32
 EVENTS = 1_000_000
-#: Two runs on one database would order with the same ids: each point draws from a seed of its own.
-SEED = "vignettes"
+REBUILT_EVENTS = 120_000
+ORDERS = 1_000_000
+RATE = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +60,33 @@ async def measure(asked: Asked, progress: Progress) -> Result:
     with house() as servers:
         machine = await examine(servers)
         async with apart.beside("benchmarks.responder", nats_url=servers.nats_url):
+            if {"W3", "W4"} & set(asked.only):
+                await views.runner(run, servers)
             if "W1" in asked.only:
                 await _bare_servers(run, servers)
                 await _without_views(run, servers)
-            if {"W1", "W2"} & set(asked.only):
+            if {"W1", "W2", "W4"} & set(asked.only):
                 await _with_views(run, servers)
-            if "W10" in asked.only:
-                await _growth(run, servers)
-    found = standings(run.points, asked.only, asked.events)
+            for workload, measure in {"W3": views.rebuilds, "W8": views.queries, "W10": _growth}.items():
+                if workload in asked.only:
+                    await measure(run, servers)
+    found = standings(run.points, asked.only, asked.events, asked.orders)
     return Result(asked, machine, run.points, found, run.changed_settings, run.notes)
 
 
 def _steps(asked: Asked) -> int:
     """Return how many processes will measure, when nothing is missing."""
     bare = (INSERT_CONNECTIONS, ECHOES_IN_FLIGHT, LIBRARY_THREADS, EMMETT_IN_FLIGHT)
-    each = {"W1": sum(map(len, bare)) + 2 * len(asked.clients) + 1, "W2": 1, "W10": 1 + 2 * GROWTH_TURNS}
-    return sum(each[workload] for workload in asked.only)
+    each = {
+        "W1": sum(map(len, bare)) + 2 * len(asked.clients) + 1,
+        "W2": 1,
+        "W3": views.REBUILD_STEPS,
+        "W4": views.LAG_STEPS,
+        "W8": views.QUERY_STEPS,
+        "W10": 1 + 4 * GROWTH_TURNS,
+    }
+    the_runner = 1 if {"W3", "W4"} & set(asked.only) else 0
+    return the_runner + sum(each[workload] for workload in asked.only)
 
 
 async def _bare_servers(run: Run, servers: House) -> None:
@@ -117,6 +138,8 @@ async def _with_views(run: Run, servers: House) -> None:
             where = {"nats_url": servers.nats_url, "database_url": servers.database("limits")}
             title = "W2: a lone client, an insert, a round trip"
             await run.measure(title, "benchmarks.alone", **where, what=VIEWS.what, seed=f"{SEED}/W2")
+        if "W4" in run.asked.only:
+            await views.lag(run, servers)
 
 
 async def _clients(run: Run, servers: House, series: Series) -> None:
@@ -127,19 +150,45 @@ async def _clients(run: Run, servers: House, series: Series) -> None:
 
 
 async def _growth(run: Run, servers: House) -> None:
-    """Let a service on a long log and one on an empty log take turns: a neighbour's noise falls on both alike."""
+    """Let a service on a long log and one on an empty log take turns: a neighbour's noise falls on both alike.
+
+    First without views. Then these are said to have the whole of both logs, and follow what comes: they can't be
+    built from copies of orders, whose personal data no key opens. The long log's views are as short as the other's.
+    """
+    with servers.another_nats("grown") as another:
+        where = {"empty": servers.nats_url, "grown": another}
+        async with _both(run, servers, where, NO_VIEWS):
+            grown = {"nats_url": another, "database_url": servers.database("grown")}
+            title = f"W10: writing {run.asked.events:,} events"
+            await run.do(
+                title, "benchmarks.filling", **grown, events=run.asked.events, seed=f"{SEED}/filling"
+            )
+            urls = {EMPTY_LOG: servers.nats_url, grown_log(run.asked.events): another}
+            for turn in range(GROWTH_TURNS):
+                for what, url in urls.items():
+                    clients = {"nats_url": url, "in_flight": GROWTH_CLIENTS, "seed": f"{SEED}/{what}/{turn}"}
+                    title = f"W10: {what}, turn {turn + 1}"
+                    await run.measure(title, "benchmarks.commands", **clients, of=("W10", what))
+        for name in where:
+            at_head(servers.database(name))
+        async with _both(run, servers, where, VIEWS):
+            await _growth_of_lag(run, servers, where)
+
+
+async def _growth_of_lag(run: Run, servers: House, where: dict[str, str]) -> None:
+    whats = dict(zip(where, (LAG_EMPTY_LOG, lag_grown_log(run.asked.events)), strict=True))
+    for turn in range(GROWTH_TURNS):
+        for name, what in whats.items():
+            one = {"nats_url": where[name], "database_url": servers.database(name)}
+            title = f"W10: {what}, turn {turn + 1}"
+            await run.measure(title, "benchmarks.lag", **one, of=("W10", what), seed=f"{SEED}/{what}/{turn}")
+
+
+@asynccontextmanager
+async def _both(run: Run, servers: House, where: dict[str, str], series: Series) -> AsyncIterator[None]:
+    """Run two services, each on a NATS of its own."""
     run.tell("starting two services")
     async with AsyncExitStack() as stack:
-        another = stack.enter_context(servers.another_nats("grown"))
-        urls = {EMPTY_LOG: servers.nats_url, grown_log(run.asked.events): another}
-        for name, url in zip(("empty", "grown"), urls.values(), strict=True):
-            service = servers.service(name, NO_VIEWS.roles, url)
-            run.changed_settings = await stack.enter_async_context(service)
-        grown = {"nats_url": another, "database_url": servers.database("grown")}
-        title = f"W10: writing {run.asked.events:,} events"
-        await run.do(title, "benchmarks.filling", **grown, events=run.asked.events, seed=f"{SEED}/filling")
-        for turn in range(GROWTH_TURNS):
-            for what, url in urls.items():
-                clients = {"nats_url": url, "in_flight": GROWTH_CLIENTS, "seed": f"{SEED}/{what}/{turn}"}
-                title = f"W10: {what}, turn {turn + 1}"
-                await run.measure(title, "benchmarks.commands", **clients, of=("W10", what))
+        for name, url in where.items():
+            run.changed_settings = await stack.enter_async_context(servers.service(name, series.roles, url))
+        yield

@@ -52,7 +52,8 @@ class Point:
     """One measured point.
 
     `by_kind` is the p50 in ms of each kind of operation, where there are several. `asked_per_second` is there when
-    they came at a rate fixed beforehand; `parallel` is then how many were under way on average.
+    they came at a rate fixed beforehand; `parallel` is then how many were under way on average. `plan` is how the
+    database goes about it, line by line, where that was asked.
     """
 
     workload: str
@@ -66,11 +67,20 @@ class Point:
     p99_ms: float
     by_kind: dict[str, float] = field(default_factory=dict)
     asked_per_second: float | None = None
+    plan: Sequence[str] = ()
 
     @property
     def held(self) -> bool:
         """Whether what was asked at a fixed rate was also done at it."""
         return self.asked_per_second is None or self.per_second >= _HELD * self.asked_per_second
+
+    def planned(self, plan: Sequence[str]) -> Self:
+        """Return the point with how the database goes about it."""
+        return replace(self, plan=plan)
+
+    def of_many(self, operations: int) -> Self:
+        """Return the point of work that is done in batches: its latencies are those of batches."""
+        return replace(self, operations=operations, per_second=operations / self.seconds)
 
     def at_rate(self, asked_per_second: float, operations: int, window: Window) -> Self:
         """Return the point of an open loop: so many ended in time, though latencies are of all that were due."""

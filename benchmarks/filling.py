@@ -5,7 +5,7 @@ A copy has ids of its own and is otherwise what was written: states, answers, an
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,10 @@ from benchmarks.figures import Point, Window
 _TEMPLATES = 8
 _ORDERS_A_BATCH = 25_000
 
-#: Which column names the order, and which others differ in every row. A table that is not there is left out.
-_TABLES: dict[str, tuple[str, dict[str, str]]] = {
+#: Tables, each with the column that names the order, and those that differ in every row: how they are made in SQL.
+Tables = Mapping[str, tuple[str, Mapping[str, str]]]
+
+_TABLES: Tables = {
     "log.events": ("originator_id", {}),
     "log.commands": ("order_id", {"command_id": "gen_random_uuid()"}),
     "log.payments": ("order_id", {"payment_id": "gen_random_uuid()::text"}),
@@ -52,7 +54,7 @@ def fill(connection: psycopg.Connection[Any], orders: int) -> None:
     """Copy the orders that are there until there are so many more; the server then has nothing left to tidy up."""
     found = connection.execute("SELECT DISTINCT originator_id FROM log.events").fetchall()
     templates = [row[0] for row in found]
-    inserts = _inserts(connection)
+    inserts = copying(connection, _TABLES)
     connection.execute("CREATE TEMP TABLE copies (id uuid, template uuid)")
     for begin in range(0, orders, _ORDERS_A_BATCH):
         _copy(connection, inserts, templates, min(_ORDERS_A_BATCH, orders - begin))
@@ -74,10 +76,13 @@ def _copy(
             connection.execute(insert)
 
 
-def _inserts(connection: psycopg.Connection[Any]) -> dict[str, sql.Composed]:
-    """Return the statement that copies a batch for each table. Columns that the database fills are left to it."""
+def copying(connection: psycopg.Connection[Any], tables: Tables) -> dict[str, sql.Composed]:
+    """Return for each table the statement that copies what `copies` names: rows of `template` as those of `id`.
+
+    Columns that the database fills are left to it; a table that is not there is left out.
+    """
     inserts = {}
-    for table, (order_column, drawn) in _TABLES.items():
+    for table, (order_column, drawn) in tables.items():
         columns = [row[0] for row in connection.execute(_COLUMNS, (table,))]
         if columns:
             fresh = {order_column: "copies.id", **drawn}

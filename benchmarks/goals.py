@@ -1,12 +1,14 @@
 """What was wanted, and how far it is: each goal beside ours, the alternatives and the limits of the same run."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
 from benchmarks.figures import Party, Point, peak
 from benchmarks.house import NO_VIEWS, VIEWS
+from benchmarks.runner import WHAT as RUNNER
 
 #: The goals, from the workloads of the project. Those of W1 are for the series without views.
 W1_COMMANDS_PER_SECOND = 8_000.0
@@ -14,11 +16,27 @@ W1_TIMES_EVENTSOURCING = 8.0
 W1_TIMES_EMMETT = 3.5
 W1_P99_MS_AT_80_PERCENT = 60.0
 W2_TIMES_LIMIT = 2.0
+W3_EVENTS_PER_SECOND = 60_000.0
+W3_TIMES_RUNNER = 40.0
+#: "Unaffected", as far as a ratio of two runs can tell.
+W3_TIMES_LAG = 1.2
+W4_P50_MS, W4_P99_MS = 10.0, 100.0
+W8_STATUS_P99_MS, W8_LOOKUP_P99_MS = 5.0, 25.0
 W10_TIMES_EMPTY = 1.2
 
 AT_80_PERCENT = f"{NO_VIEWS.what}, at 80 % of the peak"
 EMPTY_LOG = f"{NO_VIEWS.what}, log empty at first"
 EVENTSOURCING, EMMETT = "eventsourcing commands", "emmett commands"
+RUNNER_IDLE = f"{RUNNER}, idle"
+
+REBUILT = "order_status from zero"
+REBUILT_BESIDE = f"{REBUILT}, live load beside"
+LIVE, LIVE_BESIDE = "event to view, some live load", "event to view, some live load and a rebuild beside"
+LAG, LAG_AT_HALF = "event to view, idle", "event to view, at 50 % load"
+LAG_EMPTY_LOG = f"{LAG}, log empty at first"
+
+#: What a plan must name: the row is found by its primary key, and not looked for.
+_PRIMARY_KEY = re.compile(r"Index Scan using order_status_\d+_pkey")
 
 Verdict = Literal["reached", "missed", "not measured"]
 
@@ -26,6 +44,21 @@ Verdict = Literal["reached", "missed", "not measured"]
 def grown_log(events: int) -> str:
     """Return how the commands on a log of so many events are called."""
     return f"{NO_VIEWS.what}, log of {events:,} events"
+
+
+def lag_grown_log(events: int) -> str:
+    """Return how the lag on a log of so many events is called."""
+    return f"{LAG}, log of {events:,} events"
+
+
+def scan_alone(what: str) -> str:
+    """Return how the first part of a rebuild is called: order by order, before it follows the log and is shown."""
+    return f"{what}, the scan alone"
+
+
+def asked_of(question: str, orders: int) -> str:
+    """Return how a question to views of so many orders is called."""
+    return f"{question}, {orders:,} orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +97,26 @@ class Standing:
         return max(0.0, short / self.goal)
 
 
-def standings(points: Sequence[Point], only: Sequence[str], events: int) -> list[Standing]:
-    """Return how each goal of these workloads stands."""
+def standings(points: Sequence[Point], only: Sequence[str], events: int, orders: int) -> list[Standing]:
+    """Return how each goal of these workloads stands: W10's on a log of so many events, W8's for so many orders."""
     by_workload = {
         "W1": lambda: _w1(points),
         "W2": lambda: [_w2(points)],
-        "W10": lambda: [_w10(points, events)],
+        "W3": lambda: _w3(points),
+        "W4": lambda: _w4(points),
+        "W8": lambda: _w8(points, orders),
+        "W10": lambda: _w10(points, events),
     }
     return [standing for workload in only for standing in by_workload[workload]()]
 
 
 def _w1(points: Sequence[Point]) -> list[Standing]:
-    ours = _peak(points, "ours", NO_VIEWS.what)
-    views = _peak(points, "ours", VIEWS.what)
-    library, node = (_peak(points, "alternative", what) for what in (EVENTSOURCING, EMMETT))
+    ours = _peak(points, "W1", "ours", NO_VIEWS.what)
+    views = _peak(points, "W1", "ours", VIEWS.what)
+    library, node = (_peak(points, "W1", "alternative", what) for what in (EVENTSOURCING, EMMETT))
     limits = _known(
-        inserts=_peak(points, "limit", "single-row inserts"), echoes=_peak(points, "limit", "NATS echo")
+        inserts=_peak(points, "W1", "limit", "single-row inserts"),
+        echoes=_peak(points, "W1", "limit", "NATS echo"),
     )
     alternatives = _known(eventsourcing=library, emmett=node)
     ratios = {name: ours / value for name, value in (alternatives | limits).items()} if ours else {}
@@ -112,12 +149,14 @@ def _at_80_percent(points: Sequence[Point]) -> Standing:
 
 
 def _w2(points: Sequence[Point]) -> Standing:
-    ours = _p50(points, "ours", VIEWS.what)
-    insert = _p50(points, "limit", "single-row inserts")
-    trip = _p50(points, "limit", "NATS echo")
+    ours = _p50(points, "W2", "ours", VIEWS.what)
+    insert = _p50(points, "W2", "limit", "single-row inserts")
+    trip = _p50(points, "W2", "limit", "NATS echo")
     least = insert + trip if insert and trip else None
     alone = {
-        p.what.partition(" ")[0]: p.p50_ms for p in points if (p.party, p.parallel) == ("alternative", 1)
+        p.what.partition(" ")[0]: p.p50_ms
+        for p in points
+        if (p.workload, p.party, p.parallel) == ("W1", "alternative", 1)
     }
     return Standing(
         "W2", "lone p50 ÷ (insert + trip)", "×", W2_TIMES_LIMIT, "at most", _divided(ours, least),
@@ -128,27 +167,120 @@ def _w2(points: Sequence[Point]) -> Standing:
     )  # fmt: skip
 
 
-def _w10(points: Sequence[Point], events: int) -> Standing:
-    """Compare the cost of one command: the time that passes per command when many ask."""
-    turns = {
-        what: [p.per_second for p in points if p.what == what] for what in (EMPTY_LOG, grown_log(events))
-    }
-    unknown = Standing("W10", f"cost of a command, {events:,} events ÷ none", "×", W10_TIMES_EMPTY, "at most")
-    if not all(turns.values()):
+def _w3(points: Sequence[Point]) -> list[Standing]:
+    ours, runner = _peak(points, "W3", "ours", REBUILT), _peak(points, "W3", "alternative", RUNNER)
+    beside = _peak(points, "W3", "ours", REBUILT_BESIDE)
+    scan = _peak(points, "W3", "ours", scan_alone(REBUILT))
+    each = _known(**{"the scan alone": scan, "live load beside": beside})
+    times = _known(**{"live load beside": _divided(beside, runner)})
+    return [
+        Standing(
+            "W3", REBUILT, "events/s", W3_EVENTS_PER_SECOND, "at least", ours, each,
+            _known(ProjectionRunner=runner), ratios=_known(ProjectionRunner=_divided(ours, runner)),
+        ),
+        Standing(
+            "W3", "rebuilt ÷ ProjectionRunner", "×", W3_TIMES_RUNNER, "at least", _divided(ours, runner), times
+        ),
+        *_live_lag(points),
+    ]  # fmt: skip
+
+
+def _live_lag(points: Sequence[Point]) -> Iterator[Standing]:
+    """Compare what live commands wait for the view with a rebuild beside and without."""
+    without, beside = (_point(points, "W3", "ours", what) for what in (LIVE, LIVE_BESIDE))
+    for name in ("p50", "p99"):
+        unknown = Standing("W3", f"live lag {name}, rebuild beside ÷ none", "×", W3_TIMES_LAG, "at most")
+        if without is None or beside is None:
+            yield unknown
+            continue
+        some, none = (getattr(point, f"{name}_ms") for point in (beside, without))
+        note = f"{some:.2f} ms against {none:.2f} ms at {beside.per_second:,.0f} commands/s"
+        yield replace(
+            unknown, ours=_divided(some, none), note=note, spoilt=not (beside.held and without.held)
+        )
+
+
+def _w4(points: Sequence[Point]) -> list[Standing]:
+    runner = _point(points, "W4", "alternative", RUNNER_IDLE)
+    idle, half = (_point(points, "W4", "ours", what) for what in (LAG, LAG_AT_HALF))
+    return [
+        _waited("W4", f"{what} {name}", goal, point, name, theirs)
+        for what, point, theirs in (("event to view, idle", idle, runner), ("at 50 % load", half, None))
+        for name, goal in (("p50", W4_P50_MS), ("p99", W4_P99_MS))
+    ]
+
+
+def _w8(points: Sequence[Point], orders: int) -> list[Standing]:
+    goals = {"status": W8_STATUS_P99_MS, "lookup": W8_LOOKUP_P99_MS}
+    return [_asked(points, asked_of(question, orders), goal) for question, goal in goals.items()]
+
+
+def _asked(points: Sequence[Point], what: str, goal: float) -> Standing:
+    seen = {p.parallel: p for p in points if (p.workload, p.what) == ("W8", what)}
+    lone = seen.get(1)
+    standing = _waited("W8", f"{what}, p99", goal, lone, "p99", None)
+    beside = {f"{n} in flight": point.p99_ms for n, point in seen.items() if n > 1}
+    if lone is None or any(map(_PRIMARY_KEY.search, lone.plan)):
+        return replace(standing, beside=beside)
+    return replace(standing, beside=beside, spoilt=True, note="the plan does not use the primary key")
+
+
+def _waited(
+    workload: str, what: str, goal: float, ours: Point | None, share: str, theirs: Point | None
+) -> Standing:
+    """Return how a latency stands: the p50 or the p99 of a point."""
+    unknown = Standing(workload, what, "ms", goal, "at most")
+    if ours is None:
         return unknown
-    empty, long = (median(seen) for seen in turns.values())
-    each = len(turns[EMPTY_LOG])
-    note = f"{long:,.0f}/s against {empty:,.0f}/s, medians of {each} turns each"
-    return replace(unknown, ours=empty / long, note=note)
+    value, other = (getattr(point, f"{share}_ms", None) for point in (ours, theirs))
+    note = (
+        f"{ours.asked_per_second:,.0f}/s asked, {ours.per_second:,.0f}/s done"
+        if ours.asked_per_second
+        else ""
+    )
+    return replace(
+        unknown,
+        ours=value,
+        alternatives=_known(ProjectionRunner=other),
+        ratios=_known(ProjectionRunner=_divided(value, other)),
+        note=note if ours.held else f"{note}; the rate was not held, so this says little",
+        spoilt=not ours.held,
+    )
 
 
-def _peak(points: Sequence[Point], party: Party, what: str) -> float | None:
-    best = peak(p for p in points if (p.workload, p.party, p.what) == ("W1", party, what))
+def _w10(points: Sequence[Point], events: int) -> list[Standing]:
+    """Compare the cost of one command (the time that passes per command when many ask), and that of a lone event."""
+    rates = _medians(points, (EMPTY_LOG, grown_log(events)), "per_second")
+    lags = _medians(points, (LAG_EMPTY_LOG, lag_grown_log(events)), "p50_ms")
+    command = Standing("W10", f"cost of a command, {events:,} events ÷ none", "×", W10_TIMES_EMPTY, "at most")
+    lag = Standing("W10", f"event to view, {events:,} events ÷ none", "×", W10_TIMES_EMPTY, "at most")
+    if rates:
+        (empty, long), note = rates, f"{rates[1]:,.0f}/s against {rates[0]:,.0f}/s, medians of the turns"
+        command = replace(command, ours=empty / long, note=note)
+    if lags:
+        (empty, long), note = lags, f"{lags[1]:.2f} ms against {lags[0]:.2f} ms, medians of the turns' p50"
+        lag = replace(lag, ours=long / empty, note=note)
+    return [command, lag]
+
+
+def _medians(points: Sequence[Point], whats: Sequence[str], figure: str) -> Sequence[float]:
+    """Return the medians of the turns of each; none when one of them was not measured."""
+    turns = [[getattr(p, figure) for p in points if (p.workload, p.what) == ("W10", what)] for what in whats]
+    return [median(seen) for seen in turns] if all(turns) else []
+
+
+def _point(points: Sequence[Point], workload: str, party: Party, what: str) -> Point | None:
+    return peak(p for p in points if (p.workload, p.party, p.what) == (workload, party, what))
+
+
+def _peak(points: Sequence[Point], workload: str, party: Party, what: str) -> float | None:
+    best = _point(points, workload, party, what)
     return best.per_second if best else None
 
 
-def _p50(points: Sequence[Point], party: Party, what: str) -> float | None:
-    return next((p.p50_ms for p in points if (p.workload, p.party, p.what) == ("W2", party, what)), None)
+def _p50(points: Sequence[Point], workload: str, party: Party, what: str) -> float | None:
+    best = _point(points, workload, party, what)
+    return best.p50_ms if best else None
 
 
 def _divided(part: float | None, whole: float | None) -> float | None:

@@ -107,19 +107,22 @@ class Customer:
         return result
 
 
+def settings(database_url: str) -> dict[str, str]:
+    """Return how an application of the library finds its database."""
+    where = conninfo_to_dict(database_url)
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": str(where["dbname"]),
+        "POSTGRES_HOST": str(where["host"]),
+        "POSTGRES_PORT": str(where["port"]),
+        "POSTGRES_USER": str(where["user"]),
+        "POSTGRES_PASSWORD": str(where.get("password", "")),
+    }
+
+
 def measure(database_url: str, threads: int, seed: str, seconds: float, warm_up: float) -> list[Point]:
     """Return how many commands so many threads get done on one application."""
-    where = conninfo_to_dict(database_url)
-    shop = Shop(
-        {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": str(where["dbname"]),
-            "POSTGRES_HOST": str(where["host"]),
-            "POSTGRES_PORT": str(where["port"]),
-            "POSTGRES_USER": str(where["user"]),
-            "POSTGRES_PASSWORD": str(where.get("password", "")),
-        }
-    )
+    shop = Shop(settings(database_url))
     window = Window(seconds, warm_up)
     customers = [Customer(shop, random.Random(f"{seed}/{n}"), window) for n in range(threads)]  # noqa: S311  # repeatable
     with ThreadPoolExecutor(threads) as pool:

@@ -1,5 +1,7 @@
 """A run as tables for people and as JSON for programs: the same figures in both."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +15,7 @@ from benchmarks.goals import EMMETT, Standing
 from benchmarks.house import Series
 
 _THREE_DIGITS = 100
+_TOLD_OF_A_PLAN = re.compile(r"Scan|Execution Time")
 _COLOURS = {"reached": "green", "missed": "red", "not measured": "dim"}
 
 
@@ -27,12 +30,24 @@ def as_json(result: Result) -> dict[str, Any]:
         "seed": result.seed,
         "seconds_per_point": result.asked.seconds,
         "warm_up_seconds": result.asked.warm_up,
+        "sizes": _sizes(result),
         "series": {series.what: list(series.roles) for series in result.series},
         "notes": result.notes,
         "changed_settings": result.changed_settings,
         "points": [asdict(point) for point in result.points],
         "goals": goals,
     }
+
+
+def _sizes(result: Result) -> dict[str, int]:
+    """Return how much there was when it was measured, by workload."""
+    asked = result.asked
+    sizes = {
+        "W3": ("W3_events", asked.rebuilt),
+        "W8": ("W8_orders", asked.orders),
+        "W10": ("W10_events", asked.events),
+    }
+    return dict(size for workload, size in sizes.items() if workload in asked.only)
 
 
 def show(result: Result, out: Console) -> None:
@@ -45,12 +60,24 @@ def show(result: Result, out: Console) -> None:
     for standing in result.standings:
         if standing.note:
             out.print(f"{standing.workload}, {standing.what}: {standing.note}.", highlight=False)
+    for title, plan in _plans(result.points).items():
+        out.print(f"{title}, as planned:\n" + "\n".join(plan), highlight=False, markup=False)
     out.print(
         "Only ratios within one run count. A limit is measured from Python, as the service would reach it; "
         "echoes go to a process beside the asking one; W2's three take turns. The alternatives go through no NATS "
-        "and keep no views and no answers.",
+        "and keep no answers, and of them only the ProjectionRunner keeps a view. A rebuild's latencies are of whole "
+        "builds, and of batches where it is the scan alone.",
         style="dim",
     )
+
+
+def _plans(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Return of each plan what it does with tables, and how long it took."""
+    return {
+        point.what: [line.strip() for line in point.plan if _TOLD_OF_A_PLAN.search(line)]
+        for point in points
+        if point.plan
+    }
 
 
 def _circumstances(result: Result) -> Table:
@@ -67,7 +94,8 @@ def _circumstances(result: Result) -> Table:
         "settings": f"defaults but {_pairs(result.changed_settings)}"
         if result.changed_settings
         else "defaults",
-        "run": f"seed {result.seed}, {result.asked.seconds:g} s per point after {result.asked.warm_up:g} s",
+        "run": f"seed {result.seed}, {result.asked.seconds:g} s per point after {result.asked.warm_up:g} s"
+        + "".join(f", {name.replace('_', ' ')} {size:,}" for name, size in _sizes(result).items()),
     }
     for name, value in rows.items():
         table.add_row(name, value, style="dim")
@@ -91,7 +119,7 @@ def _points(points: list[Point]) -> Table:
     table = Table("Work", "Party", "What", title="Measured")
     for heading in ("In parallel", "Per s", "p50 ms", "p99 ms", "Counted"):
         table.add_column(heading, justify="right")
-    for point in sorted(points, key=lambda p: p.workload):
+    for point in sorted(points, key=lambda p: int(p.workload.removeprefix("W"))):
         table.add_row(
             point.workload,
             point.party,

@@ -1,6 +1,7 @@
 """A run under way: what was asked, what is found so far, and how far it is."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +10,26 @@ from rich.progress import Progress
 from benchmarks import apart
 from benchmarks.figures import Point
 
+#: Two runs on one database would order with the same ids: each point draws from a seed of its own.
+SEED = "vignettes"
 _LONGEST_WARM_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to measure: which workloads, how many seconds each point, how many clients, how long the long log is."""
+    """What to measure: which workloads, how many seconds each point, how many clients, and what there is already."""
 
     only: Sequence[str]
     seconds: float
     clients: Sequence[int]
+    #: How many events W10's long log has.
     events: int
+    #: How many events W3's log has.
+    rebuilt: int
+    #: How many orders W8's views have.
+    orders: int
+    #: How many commands a second W4's load is, where no peak is known to take half of.
+    rate: float
 
     @property
     def warm_up(self) -> float:
@@ -49,7 +59,18 @@ class Run:
     async def do(self, title: str, module: str, **arguments: Any) -> None:
         """Let a process of its own do something that takes as long as it takes."""
         self.tell(title)
-        for point in await apart.measured(module, **arguments):
+        self._find(title, await apart.measured(module, **arguments))
+
+    @asynccontextmanager
+    async def meanwhile(self, title: str, module: str, **arguments: Any) -> AsyncIterator[None]:
+        """Let a process of its own measure beside whatever the block measures."""
+        self.tell(title)
+        async with apart.meanwhile(module, **arguments) as points:
+            yield
+        self._find(title, points)
+
+    def _find(self, title: str, points: Sequence[Point]) -> None:
+        for point in points:
             told = f"{title}: {point.what} {point.per_second:,.0f}/s"
             self._progress.print(told, style="dim", highlight=False)
             self.points.append(point)

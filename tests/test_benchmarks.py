@@ -26,7 +26,26 @@ from benchmarks.echo import PAYLOAD, SUBJECT, echoes
 from benchmarks.emmett import NotInstalled, installed
 from benchmarks.figures import Point, Window
 from benchmarks.filling import fill
-from benchmarks.goals import AT_80_PERCENT, EMMETT, EMPTY_LOG, EVENTSOURCING, grown_log, standings
+from benchmarks.goals import (
+    AT_80_PERCENT,
+    EMMETT,
+    EMPTY_LOG,
+    EVENTSOURCING,
+    LAG,
+    LAG_AT_HALF,
+    LAG_EMPTY_LOG,
+    LIVE,
+    LIVE_BESIDE,
+    REBUILT,
+    REBUILT_BESIDE,
+    RUNNER,
+    RUNNER_IDLE,
+    asked_of,
+    grown_log,
+    lag_grown_log,
+    scan_alone,
+    standings,
+)
 from benchmarks.house import NO_VIEWS, VIEWS
 from benchmarks.steady import Arrivals, schedule
 from benchmarks.wire import Broken
@@ -61,9 +80,9 @@ def point(
     return Point(workload, party, what, parallel, 1.0, round(per_second), per_second, ms, 2 * ms)
 
 
-def stand(points: list, workload: str = "W1", events: int = 1_000_000) -> dict:
-    """Return the standings by what they are about."""
-    return {standing.what: standing for standing in standings(points, [workload], events)}
+def stand(points: list, workload: str = "W1", size: int = 1_000_000) -> dict:
+    """Return the standings by what they are about; `size` is that of the log, and of the views."""
+    return {standing.what: standing for standing in standings(points, [workload], size, size)}
 
 
 def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):
@@ -84,6 +103,35 @@ def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):
     assert goal["ours"] == pytest.approx(ours / (insert + echo))
     assert goal["verdict"] == ("reached" if goal["ours"] <= goal["goal"] else "missed")
     assert not (tmp_path / "found.svg").exists(), "there are no clients to draw curves over"
+
+
+@pytest.mark.timeout(220)  # a little more than `bench` gives it
+def test_views_are_built_and_followed_beside_the_runner(tmp_path):
+    found = bench(tmp_path, "--only", "W3,W4", "--rebuilt", "400", "--rate", "40")
+    whole, beside = REBUILT, REBUILT_BESIDE
+    measured(found)
+    points = {(p["workload"], p["party"], p["what"]): p for p in found["points"]}
+    assert points.keys() == {
+        ("W3", "alternative", RUNNER), ("W4", "alternative", RUNNER_IDLE),
+        *(("W3", "ours", what) for what in (whole, scan_alone(whole), beside, scan_alone(beside), LIVE, LIVE_BESIDE)),
+        ("W4", "ours", LAG), ("W4", "ours", LAG_AT_HALF),
+    }  # fmt: skip
+    assert points["W3", "ours", whole]["operations"] % 400 == 0
+    assert points["W3", "ours", beside]["operations"] > 400, "what the live load has written is built too"
+    assert points["W3", "ours", scan_alone(whole)]["per_second"] > points["W3", "ours", whole]["per_second"]
+    assert points["W4", "ours", LAG_AT_HALF]["asked_per_second"] == pytest.approx(40, rel=0.5)
+    assert found["sizes"] == {"W3_events": 400}
+    assert all(goal["ours"] for goal in found["goals"])
+
+
+@pytest.mark.timeout(220)  # a little more than `bench` gives it
+def test_queries_are_measured_with_their_plan(tmp_path):
+    found = bench(tmp_path, "--only", "W8", "--orders", "300")
+    asked = [asked_of(question, 300) for question in ("status", "lookup")]
+    assert measured(found) == {("W8", "ours", what, clients) for what in asked for clients in (1, 8)}
+    assert all("Execution Time" in point["plan"][-1] for point in found["points"])
+    assert set(found["points"][-1]["by_kind"]) == {"by address", "by plate", "by both"}
+    assert [goal["what"] for goal in found["goals"]] == [f"{what}, p99" for what in asked]
 
 
 @pytest.mark.scale
@@ -107,10 +155,13 @@ def test_many_clients_are_measured_beside_the_alternatives_and_the_limits(tmp_pa
 @pytest.mark.scale
 def test_a_log_that_is_long_is_measured_beside_one_that_is_empty(tmp_path):
     found = bench(tmp_path, "--only", "W10", "--events", "4000")
-    assert measured(found) == {("W10", "ours", what, 32) for what in (EMPTY_LOG, grown_log(4000))}
+    commands, lags = [EMPTY_LOG, grown_log(4000)], [LAG_EMPTY_LOG, lag_grown_log(4000)]
+    assert measured(found) == {("W10", "ours", what, 32) for what in commands} | {
+        ("W10", "ours", what, 1) for what in lags
+    }
     turns = [p["what"] for p in found["points"]]
-    assert turns == [EMPTY_LOG, grown_log(4000)] * 5, "they take turns"
-    assert found["goals"][0]["ours"] > 0
+    assert turns == commands * 5 + lags * 5, "they take turns"
+    assert all(goal["ours"] > 0 for goal in found["goals"])
 
 
 @pytest.mark.parametrize(
@@ -163,8 +214,55 @@ def test_growth_compares_the_medians_of_the_turns():
         (grown_log(5000), rate) for rate in (1, 100, 110)
     ]
     found = stand([point("ours", what, 32, rate, workload="W10") for what, rate in turns], "W10", 5000)
-    (growth,) = found.values()
+    growth, lag = found.values()
     assert (growth.ours, growth.verdict) == (1.2, "reached")
+    assert lag.verdict == "not measured"
+
+
+def test_growth_of_lag_compares_the_time_of_a_lone_event():
+    turns = [(LAG_EMPTY_LOG, 2.0), (lag_grown_log(5000), 3.0)]
+    points = [point("ours", what, 1, 100, ms, workload="W10") for what, ms in turns]
+    command, lag = stand(points, "W10", 5000).values()
+    assert (command.verdict, lag.ours, lag.verdict) == ("not measured", 1.5, "missed")
+
+
+def test_a_rebuild_stands_beside_the_runner_and_by_what_it_does_to_live_commands():
+    found = stand([
+        point("ours", REBUILT, 1, 50_000, workload="W3"), point("ours", scan_alone(REBUILT), 1, 60_000, workload="W3"),
+        point("ours", REBUILT_BESIDE, 1, 30_000, workload="W3"),
+        point("alternative", RUNNER, 1, 1000, workload="W3"),
+        point("ours", LIVE, 1, 50, 4.0, workload="W3"), point("ours", LIVE_BESIDE, 1, 50, 6.0, workload="W3"),
+    ], "W3")  # fmt: skip
+    rebuilt, times = found[REBUILT], found["rebuilt ÷ ProjectionRunner"]
+    assert (rebuilt.ours, rebuilt.verdict) == (50_000, "missed")
+    assert rebuilt.beside == {"the scan alone": 60_000, "live load beside": 30_000}
+    assert rebuilt.ratios == {"ProjectionRunner": 50}
+    assert (times.ours, times.beside, times.verdict) == (50, {"live load beside": 30}, "reached")
+    for share in ("p50", "p99"):
+        lag = found[f"live lag {share}, rebuild beside ÷ none"]
+        assert (lag.ours, lag.verdict) == (1.5, "missed")
+
+
+def test_lag_at_a_rate_that_was_not_held_is_no_goal_reached():
+    idle, runner = point("ours", LAG, 1, 90, 4.0, "W4"), point("alternative", RUNNER_IDLE, 1, 90, 2.0, "W4")
+    half = point("ours", LAG_AT_HALF, 1, 0, 1.0, "W4").at_rate(1000, 900, Window(1, 0))
+    found = stand([idle, half, runner], "W4")
+    lone = found["event to view, idle p50"]
+    assert (lone.ours, lone.verdict, lone.ratios) == (4.0, "reached", {"ProjectionRunner": 2})
+    assert (found["at 50 % load p99"].ours, found["at 50 % load p99"].verdict) == (2.0, "missed")
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [("  ->  Index Scan using order_status_12_pkey on order_status_12", "reached"), ("Seq Scan", "missed")],
+)
+def test_a_query_that_is_fast_without_its_index_has_not_reached_its_goal(line, verdict):
+    points = [
+        point("ours", asked_of("status", 500), n, 100, n, "W8").planned(["Nested Loop", line]) for n in (1, 8)
+    ]
+    status, lookup = stand(points, "W8", 500).values()
+    assert (status.ours, status.beside, status.verdict) == (2, {"8 in flight": 16}, verdict)
+    assert lookup.verdict == "not measured"
 
 
 # Clients
@@ -199,7 +297,7 @@ async def test_a_stall_is_seen_by_everything_that_was_due_meanwhile(nats_server)
     pause = asyncio.Event()
     responder = await echoing(nats_server.url, pause)
     asyncio.get_running_loop().call_later(0.4, pause.set)
-    window = Window(0.8, 0.2)
+    window = Window(1.6, 0.2)
     due = [(window.begins + n / 200, n % 20) for n in range(160)]
     arrivals = Arrivals(due, [echoes(lambda: True) for _ in range(20)], window)
     await arrivals.come(nats_server.url)
