@@ -1,11 +1,15 @@
 """The checker finds what differs between the views and the log, by order, and nothing where nothing does."""
 
+import asyncio
 import random
 from contextlib import asynccontextmanager
 
 import pytest
 
 from eventstore_helpers import (
+    DAY,
+    NOON,
+    TERMS,
     a_vault,
     all_views,
     an_order,
@@ -22,6 +26,7 @@ from eventstore_helpers import (
 )
 from vignettes.projections import checking as module
 from vignettes.projections.checking import WHOLE_ROW, Checker
+from vignettes.projections.order_status import OrderStatusView
 
 
 @asynccontextmanager
@@ -160,3 +165,53 @@ async def test_one_order_can_be_checked_alone(database, told):
         [drift] = (await checker.order(told[2].id)).drift
     assert drift.columns == ("surplus",)
     assert drift.position >= 1
+
+
+async def test_an_order_that_is_parked_and_erased_shows_no_drift(database, orders, vault):
+    """What it waits behind may be its erasure: its keys are gone, and its rows are what they were."""
+    order = an_order()
+    order.expire(TERMS, NOON + 30 * DAY)
+    record(orders, order)
+    await fold(database, vault, *all_views(vault))
+    erase(database, orders, order)
+    park = (
+        "INSERT INTO view.parked (edition, order_id, position, version, topic, error)"
+        " SELECT e.id, l.originator_id, l.notification_id, 3, topic, '' FROM log.events l, view.editions e"
+        " WHERE l.originator_version = 3"
+    )
+    ask(database, park)
+    await fold(database, vault)
+    ask(database, "UPDATE view.editions SET position = (SELECT max(notification_id) FROM log.events)")
+    assert await everything(database) == (1, [])
+
+
+async def test_two_that_find_the_same_drift_both_end_well(database, told):
+    """A sample of the service and the command of an operator may meet."""
+    ask(database, f"UPDATE {table(database, 'order_status')} SET surplus = 7 WHERE order_id = %s", told[0].id)
+    async with checking(database) as one, checking(database) as other:
+        for _ in range(5):
+            looks = await asyncio.gather(one.order(told[0].id), other.order(told[0].id))
+            assert [len(each.drift) for each in looks] == [1, 1]
+    assert ask(database, "SELECT count(*) FROM view.drift") == [1]
+
+
+async def test_a_look_that_failed_leaves_nothing_for_the_next(database, told, monkeypatch):
+    """The database went away in the middle: what was folded then is of no order that is compared now."""
+    async with checking(database) as checker:
+        with monkeypatch.context() as broken:
+            broken.setattr(OrderStatusView, "write", failing)
+            with pytest.raises(ConnectionError):
+                await checker.order(told[0].id)
+        assert (await checker.order(told[1].id)).drift == ()
+
+
+async def failing(*_):
+    raise ConnectionError("the network went away")
+
+
+async def test_views_of_another_version_are_not_compared_and_it_is_told(database, told):
+    """Nothing was found where nothing was looked for."""
+    ask(database, "UPDATE view.editions SET version = 99 WHERE view = 'emails' AND state = 'live'")
+    async with checking(database) as checker:
+        found = await checker.order(told[0].id)
+    assert set(found.views) == {each.definition.name for each in all_views(a_vault())} - {"emails"}

@@ -128,6 +128,40 @@ async def test_history_shows_the_state_as_it_was(service):
     assert now["state"]["status"] == "scheduled"
 
 
+async def test_a_mail_that_only_a_later_build_finds_is_told_as_not_called(service):
+    """A view that was built anew calls for nothing, and says so in the published form."""
+    placed = await service.place()
+
+    async def sent():
+        reply = await service.ask("orders.v1.emails", order_id=placed["order_id"])
+        return [each["state"] for each in reply["emails"]] == ["sent"]
+
+    await until(sent)
+    with psycopg.connect(service.settings.database_url) as connection:
+        connection.execute("DELETE FROM effect.mails WHERE order_id = %s", (placed["order_id"],))
+    reply = await service.ask("orders.v1.emails", order_id=placed["order_id"])
+    assert [each["state"] for each in reply["emails"]] == ["not_called"]
+
+
+async def test_an_order_whose_first_event_waits_is_told_as_that(service):
+    """At once, and not as if the view were only late."""
+    placed = await service.place()
+    await service.status(placed["order_id"])
+    with psycopg.connect(service.settings.database_url) as connection:
+        [number] = connection.execute(
+            "SELECT id FROM view.editions WHERE view = 'order_status' AND state = 'live'"
+        ).fetchone()
+        connection.execute(f"DELETE FROM edition.order_status_{number}")
+        connection.execute(
+            "INSERT INTO view.parked (edition, order_id, position, version, topic, error)"
+            " VALUES (%s, %s, %s, 1, '', '')",
+            (number, placed["order_id"], placed["position"]),
+        )
+    reply = await service.ask("orders.v1.status", order_id=placed["order_id"])
+    assert reply["error"]["code"] == "unavailable"
+    assert "it waits" in reply["error"]["message"]
+
+
 async def test_emails_tells_what_was_called_for_and_whether_it_left(service):
     """The same Message-ID as in the inbox, and the subject as sent."""
     placed = await service.place(language="de")

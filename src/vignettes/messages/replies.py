@@ -144,7 +144,7 @@ class Mail(Answer):
     to: str | None
     language: str
     subject: str
-    state: Literal["waiting", "retrying", "sent", "erased"]
+    state: Literal["waiting", "retrying", "sent", "erased", "not_called"]
     message_id: str
     called_at: datetime
     sent_at: datetime | None

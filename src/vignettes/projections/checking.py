@@ -23,6 +23,8 @@ from vignettes.domain.order import Order
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.editions import EditionRow, current
 from vignettes.projections.folding import FIRST, Log, LogRow, folded
+from vignettes.projections.lease import IDLE_LIMIT
+from vignettes.projections.parking import described
 from vignettes.projections.view import SCHEMA, Edition, View
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,8 @@ _PARKED = "SELECT order_id, position - 1 FROM view.parked WHERE edition = %s AND
 _DIFFERENT = """
 SELECT coalesce(held.order_id, due.order_id), held.row, due.row
 FROM (SELECT order_id, to_jsonb(t) AS row FROM {held} t WHERE order_id = ANY(%(orders)s)) AS held
-FULL JOIN (SELECT order_id, to_jsonb(t) AS row FROM {due} t) AS due ON held.row = due.row
+FULL JOIN (SELECT order_id, to_jsonb(t) AS row FROM {due} t WHERE order_id = ANY(%(orders)s)) AS due
+     ON held.row = due.row
 WHERE held.row IS NULL OR due.row IS NULL
 """
 _STRANGERS = """
@@ -63,7 +66,12 @@ SELECT DISTINCT order_id FROM {held} WHERE order_id > %s AND order_id <= %s AND 
 
 _KNOWN_DRIFT = "DELETE FROM view.drift WHERE edition = %s AND order_id = ANY(%s)"
 _NOTE_DRIFT = """
-INSERT INTO view.drift (edition, order_id, "table", columns, position) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO view.drift (edition, order_id, "table", columns, position)
+SELECT d.edition, d.order_id, d."table", string_to_array(d.columns, ' '), d.position
+FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::text[], %s::bigint[])
+     AS d (edition, order_id, "table", columns, position)
+ON CONFLICT (edition, order_id, "table") DO UPDATE
+SET columns = excluded.columns, position = excluded.position, found_at = clock_timestamp()
 """
 _NOTE_CHECK = """
 INSERT INTO view.checks (edition, orders) VALUES (%s, %s)
@@ -90,7 +98,9 @@ class Checked:
 
     orders: int
     drift: tuple[Drift, ...]
-    done: float = 1.0
+    views: tuple[str, ...]
+    """Those that were compared: live, and of this code's version."""
+    done: float
     """How much of the whole has been looked at, when it is one of several looks."""
 
 
@@ -137,7 +147,7 @@ class Checker:
                 drift += await self._compare(edition, wanted, past)
         await self._connection.set_isolation_level(None)
         await self._note(live, wanted, drift)
-        return Checked(len(wanted), tuple(drift), done)
+        return Checked(len(wanted), tuple(drift), tuple(each.view for each in live), done)
 
     def _is_ours(self, edition: EditionRow) -> bool:
         return edition.state == "live" and edition.version == self._views[edition.view].definition.version
@@ -167,16 +177,16 @@ class Checker:
 
     async def _compare(self, edition: EditionRow, orders: Sequence[UUID], past: "_Past") -> list[Drift]:
         view = self._views[edition.view]
+        view.forget()  # what is left of a look that failed
         parked = await self._parked(edition, orders)
         # Where keys are gone and rows are not yet, there is nothing to compare these with.
-        compared = [each for each in orders if not past.is_erased_after(each, edition.position)]
+        known = {each: parked.get(each, edition.position) for each in orders}
+        compared = [each for each in orders if not past.is_erased_after(each, known[each])]
         for table in edition.tables:
             name = f"{table}_{edition.id}"
             like = SQL(_LIKE).format(scratch=Identifier(_SCRATCH, name), table=Identifier(SCHEMA, name))
             await self._connection.execute(like)
-        unreadable = [
-            each for each in compared if not past.show(view, each, parked.get(each, edition.position))
-        ]
+        unreadable = [each for each in compared if not past.show(view, each, known[each])]
         await view.write(self._connection, Edition(edition.id, live=False, schema=_SCRATCH))
         different = {
             (table, order_id): columns
@@ -212,13 +222,14 @@ class Checker:
             for edition in live:
                 await self._connection.execute(_KNOWN_DRIFT, (edition.id, list(orders)))
                 await self._connection.execute(_NOTE_CHECK, (edition.id, len(orders)))
-            for each in drift:
-                [number] = [edition.id for edition in live if edition.view == each.view]
-                values = (number, each.order_id, each.table, list(each.columns), each.position)
-                await self._connection.execute(_NOTE_DRIFT, values)
-                log.error(
-                    "projection.drift", view=each.view, order=str(each.order_id), columns=list(each.columns)
-                )
+            number = {edition.view: edition.id for edition in live}
+            rows = [(number[d.view], d.order_id, d.table, " ".join(d.columns), d.position) for d in drift]
+            if rows:
+                await self._connection.execute(_NOTE_DRIFT, list(map(list, zip(*rows, strict=True))))
+        for each in drift:
+            log.error(
+                "projection.drift", view=each.view, order=str(each.order_id), columns=list(each.columns)
+            )
 
 
 class _Past:
@@ -244,8 +255,9 @@ class _Past:
                     noted = view.before(order)
                     order = folded(order, event)
                     view.see(event, order, noted)
-        except Exception:
-            log.exception("projection.unreadable", order=str(order_id), view=view.definition.name)
+        except Exception as error:  # noqa: BLE001  # whatever it is, this order can't be compared
+            why = described(error)
+            log.error("projection.unreadable", order=str(order_id), view=view.definition.name, error=why)  # noqa: TRY400  # its text may quote a person
             return False
         return True
 
@@ -277,6 +289,8 @@ class Sampler:
             await asyncio.sleep(SAMPLE_SECONDS)
             try:
                 async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                    # What it notes refers to editions, which their writers must not wait for.
+                    await connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_LIMIT}'")
                     await Checker(connection, self._views, self._vault).sample(SAMPLED_ORDERS, rng)
             except psycopg.Error as error:
                 log.warning("checking.database_error", error=type(error).__name__)

@@ -23,7 +23,7 @@ LONGEST_BATCH_SECONDS = 0.5
 #: When something in a batch can't be digested, it is looked for in parts of this size: the rest does not wait for it.
 SMALL_BATCH = 20
 
-#: Where readers of views wait: the position, and which views have reached it.
+#: Wakes who works off a view: the position, and which views have reached it.
 CHANNEL = "view"
 
 _ADVANCE = """

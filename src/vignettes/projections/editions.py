@@ -30,14 +30,6 @@ RETURNING id
 _SCANNED = "UPDATE view.editions SET scan_until = NULL WHERE id = %s"
 
 
-class EditionInUse(Exception):
-    """The edition is live: build another one and let that be shown first."""
-
-
-class UnknownView(Exception):
-    """There is no such view."""
-
-
 @dataclass(frozen=True, slots=True)
 class EditionRow:
     """A row of view.editions."""
@@ -159,8 +151,8 @@ def _show_at_once(connection: Connection[Any], definition: Definition, under_way
 
 
 def _drop(connection: Connection[Any], edition: EditionRow) -> None:
-    if edition.state == "live":
-        raise EditionInUse(f"{EditionInUse.__doc__} It is {edition.view}, edition {edition.id}.")
+    # As who builds it does, the row before the tables.
+    connection.execute("SELECT FROM view.editions WHERE id = %s FOR UPDATE", (edition.id,))
     for table in edition.tables:
         connection.execute(SQL("DROP TABLE {}").format(Identifier(SCHEMA, f"{table}_{edition.id}")))
     connection.execute("DELETE FROM view.editions WHERE id = %s", (edition.id,))

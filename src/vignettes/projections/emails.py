@@ -31,10 +31,12 @@ ON CONFLICT (message_id) DO NOTHING
 """
 _FORGET_CONTACT = "UPDATE {emails} SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"
 _FORGET_VEHICLE = "UPDATE {emails} SET vehicle = NULL WHERE order_id = ANY(%s)"
-# A mail that is under way holds its row: what the mailer keeps of it is there before its subject is let go.
+# A mail that is under way holds its row, and no view waits for a mail server: what the mailer then keeps of it is
+# sealed by a key that is gone.
 _FORGET_SUBJECT = """
-UPDATE effect.mails m SET subject = NULL FROM {emails} e
-WHERE e.message_id = m.message_id AND e.order_id = ANY(%s)
+UPDATE effect.mails SET subject = NULL WHERE message_id IN (
+    SELECT m.message_id FROM effect.mails m JOIN {emails} e USING (message_id)
+    WHERE e.order_id = ANY(%s) AND m.subject IS NOT NULL FOR UPDATE OF m SKIP LOCKED)
 """
 
 #: Made once: json.dumps makes one for each text that is not plain ASCII.

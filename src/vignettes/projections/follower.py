@@ -15,7 +15,7 @@ from vignettes.projections import digesting, parking
 from vignettes.projections.digesting import Digesting, Member, Taken
 from vignettes.projections.editions import current
 from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
-from vignettes.projections.view import View
+from vignettes.projections.view import Interrupted, View
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +52,8 @@ class Follower:
                         pause = 0.1
             except LeaseLost as lost:
                 log.warning("follower.overtaken", views=names, reason=str(lost))
+            except Interrupted as interrupted:
+                log.warning("follower.interrupted", views=names, reason=str(interrupted))
             except psycopg.Error as error:
                 log.warning("follower.database_error", views=names, error=type(error).__name__)
             except Exception:

@@ -29,12 +29,13 @@ IDLE_LIMIT = "2s"
 
 _FREE = "SELECT pg_try_advisory_lock(%s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%s)"
-# Not waited for: a locked row is one that its holder is writing.
+# Not waited for: a locked row is one that its holder is writing. No lock on its key: notes that refer to an edition
+# (what is parked, what differs) hold up nobody.
 _TAKE = """
 UPDATE view.editions SET term = term + 1, holder = %(holder)s, heartbeat_at = clock_timestamp()
 WHERE id = (SELECT id FROM view.editions WHERE id = %(id)s AND term = %(term)s AND state <> 'retired'
               AND (%(is_free)s OR coalesce(heartbeat_at < clock_timestamp() - %(stale)s * interval '1 s', true))
-            FOR UPDATE SKIP LOCKED)
+            FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING term, position
 """
 _BEAT = """
@@ -45,14 +46,15 @@ WHERE (e.id, e.term) = (held.id, held.term) AND e.state <> 'retired' RETURNING e
 _CONFIRM = """
 SELECT e.id, e.position, e.state = 'live' AS live FROM view.editions e
 JOIN unnest(%s::int[], %s::bigint[]) AS held (id, term) ON (e.id, e.term) = (held.id, held.term)
-WHERE e.state <> 'retired' ORDER BY e.id FOR UPDATE OF e
+WHERE e.state <> 'retired' ORDER BY e.id FOR NO KEY UPDATE OF e
 """
 # Between two statements of a pipeline the database counts no session as idle, and its time limits do not apply.
 _END_SILENT = """
 SELECT pg_terminate_backend(a.pid, 500) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()
   AND (l.classid::bigint << 32) | l.objid::bigint = %s
-  AND a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - %s * interval '1 s'
+  AND a.xact_start IS NOT NULL AND a.wait_event = 'ClientRead'
+  AND a.state_change < clock_timestamp() - %s * interval '1 s'
 """
 _GIVE_BACK = "UPDATE view.editions SET holder = NULL, heartbeat_at = NULL WHERE (id, term) = (%s, %s)"
 

@@ -25,7 +25,7 @@ from vignettes.projections import parking
 from vignettes.projections.digesting import CHANNEL, LONGEST_BATCH_SECONDS, Digesting, Member
 from vignettes.projections.editions import EditionRow, current
 from vignettes.projections.folding import FIRST, Log, LogRow, folded
-from vignettes.projections.lease import IDLE_LIMIT, LeaseLost, Leases, holder
+from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
 from vignettes.projections.view import Definition, View
 
 log = structlog.get_logger(__name__)
@@ -37,9 +37,9 @@ _FEWEST_EVENTS = 100
 _EVENTS_BESIDE = 200
 #: How long an edition is left to who began it, before the service builds it beside everything else.
 LEFT_ALONE = timedelta(seconds=10)
-#: How long a switch waits for a lock: who reads the live edition at length is not to hold up the others behind us.
+#: How long a switch waits for a lock, with everybody else behind it; then it lets them pass, ever longer.
 _LOCK_LIMIT_MS = 40
-_PAUSE_SECONDS = 0.05
+_FIRST_PAUSE = 0.05
 _LOOK_EVERY_SECONDS = 2.0
 
 _HEAD = "SELECT coalesce(max(notification_id), 0) FROM log.events"
@@ -146,15 +146,19 @@ class Rebuild:
         [confirmed] = await leases.confirm([edition.id])
         waiting = await parking.parked(writing, edition.id)
         member = Member(self._views[0], edition.id, confirmed.position, waiting)
-        orders, first = digesting.orders(), confirmed.position
+        orders, first, pause = digesting.orders(), confirmed.position, _FIRST_PAUSE
         while True:
             while (await digesting.batch([member], orders)).more:
                 self._tell(await _following(writing, edition, first, member.position))
             if await leases.beat():  # readers may be in the way for long, with nothing to write
                 raise LeaseLost(f"{LeaseLost.__doc__} Edition {edition.id}.")
-            if switched := await _switch(writing, edition.id):
-                break
-            self._tell(Progress(edition.view, edition.id, "waiting", 1.0, 0, 0))
+            try:
+                if switched := await _switch(writing, edition.id):
+                    break
+            except psycopg.errors.LockNotAvailable:
+                self._tell(Progress(edition.view, edition.id, "waiting", 1.0, 0, 0))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, HEARTBEAT_SECONDS)
         await leases.give_back(edition.id)
         await writing.execute("SELECT pg_notify(%s, 'editions')", (LOG_CHANNEL,))
         await writing.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{member.position} {edition.view}"))
@@ -170,15 +174,11 @@ async def _following(connection: AsyncConnection, edition: EditionRow, first: in
 
 
 async def _switch(connection: AsyncConnection, edition: int) -> Switched | None:
-    """Show the edition; None when it has to catch up first, or readers are in the way: they must not wait for us."""
-    try:
-        async with connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_LIMIT_MS}ms'")
-            began = time.monotonic()
-            row = await (await connection.execute("SELECT view.switch(%s)", (edition,))).fetchone()
-    except psycopg.errors.LockNotAvailable:
-        await asyncio.sleep(_PAUSE_SECONDS)
-        return None
+    """Show the edition; None when it has to catch up first. Raises LockNotAvailable when readers are in the way."""
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_LIMIT_MS}ms'")
+        began = time.monotonic()
+        row = await (await connection.execute("SELECT view.switch(%s)", (edition,))).fetchone()
     return Switched(edition, time.monotonic() - began) if row == (0,) else None
 
 

@@ -74,8 +74,7 @@ def migrate(*, as_json: AsJson = False) -> None:
     give_keys_to_first_orders(settings, url)
     to_build = install_views(url)
     if as_json:
-        told = {"migrations": [{"number": m.number, "name": m.name} for m in applied], "to_build": to_build}
-        out.print_json(data=told)
+        out.print_json(data=[{"number": m.number, "name": m.name} for m in applied])
         return
     for migration in applied:
         out.print(f"applied {migration.number:04} {migration.name}")

@@ -18,10 +18,14 @@ from vignettes.runtime import roles
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.process import needed
 from vignettes.runtime.settings import Settings, variable
-from vignettes.runtime.viewing import defined
+from vignettes.runtime.viewing import Refused, defined
 
 #: How many orders with drift are told one by one.
 _SHOWN = 50
+
+
+class NothingToCompare(Refused):
+    """It keeps no rows that could be compared with the log."""
 
 
 @dataclass(slots=True)
@@ -29,8 +33,20 @@ class Proof:
     """What a comparison has found."""
 
     views: list[str]
+    """Those that were to be compared."""
     orders: int = 0
     drift: list[Drift] = field(default_factory=list)
+    compared: set[str] = field(default_factory=set)
+
+    @property
+    def not_compared(self) -> list[str]:
+        """Views whose live edition is of another version than this code."""
+        return [each for each in self.views if each not in self.compared]
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether everything was compared, and nothing differs."""
+        return not self.drift and not self.not_compared
 
 
 def check(
@@ -48,7 +64,9 @@ def check(
     keys = roles.vault(settings)
     views = roles.views(settings, keys, roles.index(root_of(settings, url)))
     if name is not None:
-        views = [view for view in views if view.definition.name == defined(name).name]
+        if not defined(name).tables:
+            raise NothingToCompare(f"{name} can't be checked. {NothingToCompare.__doc__}")
+        views = [view for view in views if view.definition.name == name]
     proof = Proof([view.definition.name for view in views])
 
     async def compare() -> None:
@@ -59,6 +77,7 @@ def check(
                 async for each in _looks(checker, order, sample):
                     proof.orders += each.orders
                     proof.drift += each.drift
+                    proof.compared |= set(each.views)
                     progress.update(
                         task, completed=each.done, description=f"{proof.orders:,} orders compared"
                     )
@@ -79,7 +98,10 @@ async def _looks(checker: Checker, order: UUID | None, sample: int | None) -> As
 
 def shown(proof: Proof) -> RenderableType:
     """Show what was found to people."""
-    compared = f"{proof.orders:,} orders compared in {', '.join(proof.views)}"
+    compared = f"{proof.orders:,} orders compared in {', '.join(sorted(proof.compared)) or 'no view'}"
+    if proof.not_compared:
+        missing = ", ".join(proof.not_compared)
+        compared += f" (not in {missing}: live in another version than this code's, build it first)"
     if not proof.drift:
         return Text(f"{compared}: every row is what the log says.")
     table = Table("View", "Order", "What differs", box=None)

@@ -30,7 +30,7 @@ SANDBOX: Final = "sandbox"
 
 @dataclass(slots=True)
 class Together:
-    """A role that is several pieces of work at once; it ends with the first of them."""
+    """A role that is several pieces of work at once; it ends with the first of them that fails."""
 
     name: str
     pieces: "Sequence[Follower | Builder | Sampler]"

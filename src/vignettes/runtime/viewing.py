@@ -18,7 +18,6 @@ from rich.text import Text
 
 from vignettes.eventstore.connections import Role, conninfo
 from vignettes.projections import editions
-from vignettes.projections.editions import UnknownView
 from vignettes.projections.view import Definition
 from vignettes.runtime.process import needed
 from vignettes.runtime.roles import definitions
@@ -55,6 +54,10 @@ WHERE e.state = 'retired' AND (%(view)s::text IS NULL OR e.view = %(view)s) GROU
 
 class Refused(Exception):
     """What was asked of a view can't be done; the text says why, and the way out."""
+
+
+class UnknownView(Refused):
+    """There is no such view."""
 
 
 class NotMigrated(Refused):

@@ -123,7 +123,8 @@ def projections_check(
 ) -> None:
     """Fold orders from the log and compare them with the views: every order, unless told otherwise.
 
-    Exit code 1 when a row is not what the log says; the service checks some orders all the time.
+    Exit code 1 when a row is not what the log says, or a view could not be compared. The service checks some orders
+    all the time.
     """
     from vignettes.runtime import proving, retrying  # noqa: PLC0415
 
@@ -136,14 +137,14 @@ def projections_check(
         out.print_json(data=to_jsonable_python(proof))
     else:
         out.print(proving.shown(proof))
-    raise typer.Exit(1 if proof.drift else 0)
+    raise typer.Exit(0 if proof.holds else 1)
 
 
 @contextmanager
 def _misuses() -> Iterator[None]:
     """Answer a name that there is not as what it is: a misuse, exit code 2."""
-    from vignettes.projections.editions import UnknownView  # noqa: PLC0415
     from vignettes.runtime.retrying import NoOrder  # noqa: PLC0415
+    from vignettes.runtime.viewing import UnknownView  # noqa: PLC0415
 
     try:
         yield

@@ -19,9 +19,8 @@ class Positions:
         self._position = 0
         self._looking: asyncio.Task[None] | None = None
 
-    async def reach(self, position: int, seconds: float) -> None:
-        """Return when the view has come so far, or when the time is over. Raises psycopg.Error."""
-        until = time.monotonic() + seconds
+    async def reach(self, position: int, until: float) -> None:
+        """Return when the view has come so far, or at `until` of the monotonic clock. Raises psycopg.Error."""
         while self._position < position and (left := until - time.monotonic()) > 0:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from nats.errors import BadSubjectError, MaxPayloadError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from psycopg import AsyncConnection
@@ -49,6 +50,8 @@ class PublishedView:
             for first in range(0, len(self._waiting), _AT_A_TIME):
                 async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
                     await self._publish(self._waiting[first : first + _AT_A_TIME])
+        except (MaxPayloadError, BadSubjectError):
+            raise  # never to be published: it waits alone, as what a view can't digest
         except (NatsError, TimeoutError) as error:
             raise Interrupted(f"{Interrupted.__doc__} {type(error).__name__}.") from error
 

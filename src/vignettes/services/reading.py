@@ -1,6 +1,7 @@
 """What is asked about orders: the status view, the history, the mails."""
 
 import asyncio
+import time
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -29,7 +30,7 @@ PATIENCE_SECONDS = 2.0
 
 # Of an order that waits behind an event which the view can't digest, it knows what came before that.
 STATUS = """
-SELECT o.*, least(e.position, p.position - 1) AS as_of_position
+SELECT o.*, least(e.position, p.position - 1) AS as_of_position, p.order_id IS NOT NULL AS is_parked
 FROM view.editions e LEFT JOIN read.order_status o ON o.order_id = %(order_id)s
 LEFT JOIN view.parked p ON p.edition = e.id AND p.order_id = %(order_id)s
 WHERE e.view = 'order_status' AND e.state = 'live'
@@ -66,28 +67,29 @@ class Reading:
         wanted = order_id or _id_of(order_number)
         if wanted is None:
             return None
-        row = await self._row(wanted, min_position)
-        if row is None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        row = await self._row(wanted, min_position, until)
+        if row["order_id"] is None and not row["is_parked"]:
             placed_at = await asyncio.to_thread(self._orders.position_of, wanted)
             if placed_at is None:
                 return None
-            row = await self._row(wanted, placed_at)
-        if row is None:
-            raise Unavailable("The view has not come so far yet.")
-        as_of = row.pop("as_of_position")
+            row = await self._row(wanted, placed_at, until)
+        as_of, is_parked = row.pop("as_of_position"), row.pop("is_parked")
+        if row["order_id"] is None:
+            why = "can't digest its first event: it waits" if is_parked else "has not come so far yet"
+            raise Unavailable(f"The view {why}.")
         return replies.Standing(order=_JSON.dump_python(row, mode="json"), as_of_position=as_of)
 
-    async def _row(self, order_id: UUID, min_position: int | None) -> dict[str, Any] | None:
+    async def _row(self, order_id: UUID, min_position: int | None, until: float) -> dict[str, Any]:
         if min_position is not None:
-            await self._positions.reach(min_position, PATIENCE_SECONDS)
+            await self._positions.reach(min_position, until)
         async with self._pool.connection() as connection:
             try:
-                row = await _status(connection, order_id)
+                return await _status(connection, order_id)
             except psycopg.errors.FeatureNotSupported:
                 # Another edition is shown, with other columns: what was prepared for the one before is void.
                 await connection.execute("DEALLOCATE ALL")
-                row = await _status(connection, order_id)
-        return row if row and row["order_id"] else None
+                return await _status(connection, order_id)
 
     def history(self, order_id: UUID, until: datetime | None, version: int | None) -> replies.History | None:
         """Return the events up to a time or a version, and the state that they make."""
@@ -109,7 +111,7 @@ class Reading:
     async def emails(self, order_id: UUID) -> replies.Mails | None:
         """Return the mails of one order, each with its subject as sent, or as it will be; None: no such order."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_MAILS, (order_id,))
+            await cursor.execute(_MAILS, (order_id,), prepare=False)  # its columns change with the edition
             rows = await cursor.fetchall()
         if not rows and await asyncio.to_thread(self._orders.position_of, order_id) is None:
             return None
@@ -135,10 +137,13 @@ class Reading:
         return replies.FoundOrders(orders=[replies.FoundOrder(**asdict(each)) for each in found])
 
 
-async def _status(connection: AsyncConnection, order_id: UUID) -> dict[str, Any] | None:
+async def _status(connection: AsyncConnection, order_id: UUID) -> dict[str, Any]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(STATUS, {"order_id": order_id}, prepare=True)
-        return await cursor.fetchone()
+        row = await cursor.fetchone()
+    if row is None:
+        raise Unavailable("There is no view of the orders yet.")
+    return row
 
 
 def _vehicle(country: str, plate: str) -> Vehicle:

@@ -81,7 +81,7 @@ CREATE TABLE view.checks (
 );
 COMMENT ON TABLE view.checks IS 'How many orders of each edition were compared with the log, and when the last time.';
 
--- The publisher goes on where it was; the other views are built from the log.
+-- The publisher goes on where it was.
 INSERT INTO view.editions (view, version, state, position, switched_at)
     SELECT view, 1, 'live', position, clock_timestamp() FROM view.positions WHERE view = 'published';
 
@@ -97,8 +97,36 @@ COMMENT ON TABLE effect.mails IS 'Mails that were called for: to be sent, tried,
 COMMENT ON COLUMN effect.mails.position IS 'Position in the log of the event that called for it.';
 COMMENT ON COLUMN effect.mails.called_at IS 'When that was recorded.';
 
-DROP VIEW read.projection_lag, read.deadlines, read.emails, read.order_status;
-DROP TABLE view.positions, view.order_status, view.emails, view.deadlines, view.lookup;
+-- Views that are filled stay readable as editions of an earlier version, until those of this code are built beside them.
+DO $$
+DECLARE
+    was    record;
+    number integer;
+BEGIN
+    FOR was IN SELECT p.view, p.position, to_regclass('read.' || p.view) IS NOT NULL AS is_read
+               FROM view.positions p WHERE p.view IN ('order_status', 'emails', 'deadlines', 'lookup') AND p.position > 0
+    LOOP
+        INSERT INTO view.editions (view, version, state, tables, shown, position, switched_at)
+        VALUES (was.view, 0, 'live', ARRAY[was.view], CASE WHEN was.is_read THEN ARRAY[was.view] ELSE '{}' END,
+                was.position, clock_timestamp())
+        RETURNING id INTO number;
+        EXECUTE format('ALTER TABLE view.%I SET SCHEMA edition', was.view);
+        EXECUTE format('ALTER TABLE edition.%I RENAME TO %I', was.view, was.view || '_' || number);
+        EXECUTE format('CREATE VIEW view.%I AS SELECT * FROM edition.%I', was.view, was.view || '_' || number);
+        EXECUTE format('GRANT SELECT ON view.%I TO vignettes_writer', was.view);
+        EXECUTE format('GRANT SELECT, UPDATE ON view.%I TO vignettes_projector', was.view);
+    END LOOP;
+    -- What was never filled is made anew.
+    FOR was IN SELECT c.relname FROM pg_class c
+               WHERE c.relnamespace = 'view'::regnamespace AND c.relkind = 'r'
+                 AND c.relname IN ('order_status', 'emails', 'deadlines', 'lookup')
+    LOOP
+        EXECUTE format('DROP VIEW IF EXISTS read.%I', was.relname);
+        EXECUTE format('DROP TABLE view.%I', was.relname);
+    END LOOP;
+END $$;
+DROP VIEW read.projection_lag;
+DROP TABLE view.positions;
 
 -- Shows an edition in place of the live one. Whoever reads sees the one or the other, whole; nobody waits longer than this
 -- transaction takes. By this function only: the processes that fill the tables need not own them.
@@ -117,6 +145,10 @@ BEGIN
     SELECT * INTO live FROM view.editions WHERE view = next_.view AND state = 'live' FOR UPDATE;
     IF next_.scan_until IS NOT NULL OR next_.position < live.position THEN
         RETURN greatest(live.position, next_.scan_until) - next_.position;
+    END IF;
+    IF next_.position > (SELECT coalesce(max(notification_id), 0) FROM log.events) THEN
+        RAISE EXCEPTION 'edition % claims more than there is', edition_id
+            USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     BEGIN
         PERFORM view.show(next_);
@@ -154,14 +186,13 @@ BEGIN
     END LOOP;
     IF shown.reading <> '' THEN
         EXECUTE shown.reading;
-        -- What a column means is said once, beside its table; \d+ of the view says it too.
+        -- What a column means is said once, beside its table; \d+ of the view says it too, and what it means now.
         from_ := format('edition.%I', shown.tables[1] || '_' || shown.id)::regclass;
         to_ := format('read.%I', shown.view)::regclass;
         FOR column_ IN
             SELECT b.attname, col_description(from_, a.attnum) AS meaning
             FROM pg_attribute b JOIN pg_attribute a ON a.attrelid = from_ AND a.attname = b.attname
-            WHERE b.attrelid = to_ AND b.attnum > 0 AND col_description(to_, b.attnum) IS NULL
-              AND col_description(from_, a.attnum) IS NOT NULL
+            WHERE b.attrelid = to_ AND b.attnum > 0 AND col_description(from_, a.attnum) IS NOT NULL
         LOOP
             EXECUTE format('COMMENT ON COLUMN read.%I.%I IS %L', shown.view, column_.attname, column_.meaning);
         END LOOP;
@@ -174,15 +205,23 @@ COMMENT ON FUNCTION view.show IS 'Let the views of the schemas view and read sho
 REVOKE ALL ON FUNCTION view.switch, view.show FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION view.switch TO vignettes_projector;
 GRANT SELECT ON view.editions, view.parked, view.drift, view.checks TO vignettes_writer, vignettes_projector;
--- A process that fills views moves them on; which one is read is not for it to say.
+-- A process that fills views moves them on, and says when one is complete; what they are made of is the owner's.
 GRANT UPDATE (position, scan_until, scanned, scan_orders, term, holder, heartbeat_at, updated_at)
     ON view.editions TO vignettes_projector;
 GRANT INSERT, UPDATE, DELETE ON view.parked, view.drift, view.checks TO vignettes_projector;
 
+CREATE FUNCTION view.recorded_at(state bytea) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (convert_from(state, 'UTF8')::jsonb ->> 'at')::timestamptz;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;  -- what nobody can read must not hide how far everybody is
+END $$;
+COMMENT ON FUNCTION view.recorded_at IS 'When an event was recorded; null when its bytes can not be read.';
+
 CREATE VIEW read.projection_lag AS
     SELECT e.view, e.version, e.position, h.head, greatest(h.head - e.position, 0) AS events_behind,
            coalesce(greatest(extract(epoch FROM clock.now() - (
-               SELECT (convert_from(n.state, 'UTF8')::jsonb ->> 'at')::timestamptz FROM log.events n
+               SELECT view.recorded_at(n.state) FROM log.events n
                WHERE n.notification_id > e.position ORDER BY n.notification_id LIMIT 1)), 0), 0)::float8 AS seconds_behind,
            (SELECT count(*) FROM view.parked p WHERE p.edition = e.id) AS orders_parked,
            (SELECT count(*) FROM view.drift d WHERE d.edition = e.id) AS orders_drifted,
@@ -202,6 +241,14 @@ COMMENT ON COLUMN read.projection_lag.holder IS 'The process that writes it.';
 COMMENT ON COLUMN read.projection_lag.heartbeat_at IS 'When that process was last heard of, by the real clock.';
 COMMENT ON COLUMN read.projection_lag.updated_at IS 'When the position moved last, by the real clock.';
 
+CREATE VIEW read.mails_waiting AS
+    SELECT count(*) AS mails, min(m.called_at) AS oldest_called_at, coalesce(max(m.attempts), 0) AS most_attempts
+    FROM effect.mails m JOIN personal.keys k USING (order_id) WHERE m.sent_at IS NULL AND k.contact_view IS NOT NULL;
+COMMENT ON VIEW read.mails_waiting IS 'Mails that are still to be sent, counted; those that nobody is left to get are none.';
+COMMENT ON COLUMN read.mails_waiting.mails IS 'How many.';
+COMMENT ON COLUMN read.mails_waiting.oldest_called_at IS 'When the event was recorded that called for the oldest of them.';
+COMMENT ON COLUMN read.mails_waiting.most_attempts IS 'How often one of them was tried in vain.';
+
 CREATE VIEW read.parked_events AS
     SELECT e.view, p.order_id, p.position, p.version, p.topic, p.error, p.attempts, p.parked_at, p.tried_at,
            (SELECT count(*) FROM log.events l
@@ -218,5 +265,5 @@ COMMENT ON COLUMN read.parked_events.attempts IS 'How often it was tried.';
 COMMENT ON COLUMN read.parked_events.parked_at IS 'When it was parked, by the real clock.';
 COMMENT ON COLUMN read.parked_events.tried_at IS 'When it was tried last.';
 COMMENT ON COLUMN read.parked_events.events_waiting IS 'How many events of this order wait, this one included.';
-GRANT SELECT ON read.projection_lag, read.parked_events
+GRANT SELECT ON read.projection_lag, read.mails_waiting, read.parked_events
     TO vignettes_writer, vignettes_projector, vignettes_reader, vignettes_auditor;
