@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from eventstore_helpers import a_vault, prepare
+from eventstore_helpers import a_vault, ask, prepare
 from service import Service, running_service
 from vignettes.eventstore.orders import Orders
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
@@ -28,6 +28,9 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     with tempfile.TemporaryDirectory(prefix="vignettes-tests-") as folder:
         server = EmbeddedPostgres(Path(folder))
         server.start()
+        # No test here crashes this server, and every test makes and drops a database: each would be synced to the disk.
+        ask(server.url("postgres"), "ALTER SYSTEM SET fsync = off")
+        ask(server.url("postgres"), "SELECT pg_reload_conf()")
         server.ensure_database(TEMPLATE)
         prepare(server.url(TEMPLATE))
         yield server

@@ -60,6 +60,11 @@ class Proxy:
         """Let everybody in again."""
         self._refuse = 0
 
+    def hang_up(self) -> None:
+        """Cut every connection there is now, wherever in its messages it is."""
+        for session in self._sessions:
+            session.cancel()
+
     @property
     def port(self) -> int:
         """Where it listens."""
@@ -88,6 +93,7 @@ class Proxy:
         session = asyncio.create_task(self._serve(reader, writer))
         self._sessions.add(session)
         session.add_done_callback(self._sessions.discard)
+        session.add_done_callback(lambda _: writer.close())  # also when it never began
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Pass messages on, both ways, until one side ends or the connection is cut; then end both."""

@@ -386,3 +386,33 @@ async def test_a_holder_that_waits_for_the_outside_is_heard_of(database, orders,
         await caught_up(database, "emails")
     assert Counted.positions(database) == list(positions)
     assert Slow.waited == 1
+
+
+# --- pace
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(60.0, [4, 8, 16, 32, 32]), (0.0, [4, 2, 2, 2])], ids=str)
+async def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow(
+    database, orders, vault, monkeypatch, limit, sizes
+):
+    """Whoever needs long for a batch is heard of in time all the same, from the first one on."""
+    for name, value in {
+        "FIRST_BATCH": 4,
+        "SMALL_BATCH": 2,
+        "BATCH": 32,
+        "LONGEST_BATCH_SECONDS": limit,
+    }.items():
+        monkeypatch.setattr(digesting, name, value)
+    asked, after = [], digesting.Log.after
+
+    def counted(self, connection, position, limit):
+        asked.append(limit)
+        return after(self, connection, position, limit)
+
+    monkeypatch.setattr(digesting.Log, "after", counted)
+    record(orders, *[an_order() for _ in range(120)])
+    async with await projecting(database) as connection:
+        following = await lead(connection, vault, OrderStatusView(TERMS, vault))
+        for _ in sizes:
+            await following.advance()
+    assert asked == sizes

@@ -442,6 +442,7 @@ async def test_one_poison_among_a_thousand_orders_costs_little(database, orders,
 
     monkeypatch.setattr(digesting.Digesting, "_take", counted_batch)
     monkeypatch.setattr(digesting.Digesting, "replay", counted_replay)
+    monkeypatch.setattr(digesting, "FIRST_BATCH", digesting.BATCH)
     await fold(database, vault, Failing(vault, poisoned.id, version=1))
     assert batches == [1000, *[digesting.SMALL_BATCH] * (1000 // digesting.SMALL_BATCH)]
     assert len(singly) == digesting.SMALL_BATCH
@@ -452,6 +453,7 @@ async def test_one_poison_among_a_thousand_orders_costs_little(database, orders,
 async def test_after_the_poison_batches_are_large_again(database, orders, vault, monkeypatch):
     """Neither what comes later is taken in small parts, nor a view that is built from the beginning."""
     monkeypatch.setattr(digesting, "LONGEST_BATCH_SECONDS", 60)
+    monkeypatch.setattr(digesting, "FIRST_BATCH", digesting.BATCH)
     sizes, after = [], digesting.Log.after
 
     def counted(self, connection, position, limit):

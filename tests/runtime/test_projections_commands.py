@@ -126,7 +126,7 @@ async def test_status_tells_programs_how_every_view_stands(database, orders, tol
     assert {each["state"] for each in found} == {"live"}
     of = {each["view"]: each for each in found}
     assert (of["order_status"]["position"], of["order_status"]["events_behind"]) == (max(positions), 0)
-    assert (of["order_status"]["seconds_behind"], of["order_status"]["holder"]) == (0, "test")
+    assert (of["order_status"]["seconds_behind"], of["order_status"]["holder"]) == (0, None)
     assert (of["emails"]["position"], of["emails"]["events_behind"]) == (0, max(positions))
     assert (of["emails"]["is_held"], of["emails"]["heard_seconds_ago"]) == (False, None)
     assert {(each["orders_parked"], each["orders_drifted"]) for each in found} == {(0, 0)}

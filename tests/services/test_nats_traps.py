@@ -5,12 +5,14 @@ import json
 import os
 import signal
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import nats
 import psycopg
 import pytest
 from faststream.nats import NatsBroker
+from nats.errors import NoRespondersError
 from nats.js.api import StreamConfig
 from psycopg import sql
 
@@ -126,11 +128,21 @@ async def test_events_wait_for_their_stream(start, database, monkeypatch):
         assert ids == [f"{placed['order_id']}:1", f"{placed['order_id']}:2"]
 
 
+async def answers(service, subject):
+    """Tell whether somebody answers there by now."""
+    try:
+        return await service.client.request(subject, b"", timeout=5)
+    except NoRespondersError:
+        return None
+
+
 async def test_a_trigger_waits_for_its_stream(start, database):
     """While it is missing, nothing is noted as fired; the registration role finds its consumer again by itself."""
     fired = "SELECT order_id::text FROM effect.triggers"
     async with start() as service:
-        await service.ask("sandbox.v1.clock")
+        await until(
+            partial(answers, service, "$SRV.PING.vignettes-registration")
+        )  # its consumer is there by then
         await service.client.jetstream().delete_stream(events.TRIGGER_STREAM)
         order_id = await same_day(service)
         await service.status(order_id, "scheduled")

@@ -18,6 +18,8 @@ from vignettes.projections.parking import Waiting
 from vignettes.projections.view import Edition, View
 
 BATCH = 1000
+#: A process begins with less: who needs too long for its first batch would lose the lease before having learned that.
+FIRST_BATCH = 125
 #: A batch that takes longer is followed by a smaller one: who is not heard of for too long loses the lease.
 LONGEST_BATCH_SECONDS = 0.5
 #: When something in a batch can't be digested, it is looked for in parts of this size: the rest does not wait for it.
@@ -68,7 +70,7 @@ class Digesting:
         self._leases = leases
         self._log = Log(vault)
         self._small = range(0)
-        self._size = BATCH
+        self._size = FIRST_BATCH
 
     def orders(self) -> Orders:
         """Return a memory of folded orders, for views that move together."""

@@ -24,9 +24,10 @@ ON CONFLICT (message_id) DO NOTHING
 """
 _HANDOVER = """
 INSERT INTO effect.mails (message_id, order_id, kind, position, called_at)
-SELECT e.message_id, e.order_id, e.kind, e.position, e.called_at FROM view.emails e
-WHERE e.position > $1 OR EXISTS (
-    SELECT FROM view.parked p WHERE p.edition = $2 AND p.order_id = e.order_id AND p.position <= e.position)
+SELECT message_id, order_id, kind, position, called_at FROM view.emails WHERE position > $1
+UNION
+SELECT e.message_id, e.order_id, e.kind, e.position, e.called_at
+FROM view.parked p JOIN view.emails e ON e.order_id = p.order_id AND e.position >= p.position WHERE p.edition = $2
 ON CONFLICT (message_id) DO NOTHING
 """
 _FORGET_CONTACT = "UPDATE {emails} SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"

@@ -12,6 +12,7 @@ CREATE TABLE {emails} (
     position   bigint NOT NULL,
     PRIMARY KEY (order_id, version, kind)
 );
+CREATE INDEX ON {emails} (position);
 COMMENT ON TABLE {emails} IS 'The mails that the log calls for; whether they left is effect.mails.';
 COMMENT ON COLUMN {emails}.order_id IS 'The order that it is about.';
 COMMENT ON COLUMN {emails}.version IS 'Version of the order whose event called for the mail.';
