@@ -105,6 +105,7 @@ def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):
     assert not (tmp_path / "found.svg").exists(), "there are no clients to draw curves over"
 
 
+@pytest.mark.scale
 @pytest.mark.timeout(220)  # a little more than `bench` gives it
 def test_views_are_built_and_followed_beside_the_runner(tmp_path):
     found = bench(tmp_path, "--only", "W3,W4", "--rebuilt", "400", "--rate", "40")
@@ -124,6 +125,7 @@ def test_views_are_built_and_followed_beside_the_runner(tmp_path):
     assert all(goal["ours"] for goal in found["goals"])
 
 
+@pytest.mark.scale
 @pytest.mark.timeout(220)  # a little more than `bench` gives it
 def test_queries_are_measured_with_their_plan(tmp_path):
     found = bench(tmp_path, "--only", "W8", "--orders", "300")

@@ -73,7 +73,7 @@ def mailing(database, inbox, writing):
         url = conninfo(database, "vignettes_projector")
         task = asyncio.create_task(Mailing(url, f"smtp://127.0.0.1:{inbox.port}", writing).run())
         try:
-            yield
+            yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -113,6 +113,29 @@ async def test_a_driver_reads_what_the_tables_keep_sealed(database, inbox, on_re
     assert ask(database, SUBJECTS, order.id) == [mail["subject"]]
     kept = str(ask(database, "SELECT encode(subject, 'escape') FROM effect.mails"))
     assert order.number not in kept
+
+
+async def test_a_mail_under_way_comes_on_record_when_the_mailer_is_told_to_stop(
+    database, inbox, on_record, mailing, monkeypatch
+):
+    """The server has it, and its yes is on the way: the next process must not send it again."""
+    keep, taken, goes_on = inbox.handle_DATA, asyncio.Event(), asyncio.Event()
+
+    async def slow(*mail):
+        answer = await keep(*mail)
+        taken.set()
+        await goes_on.wait()
+        return answer
+
+    monkeypatch.setattr(inbox, "handle_DATA", slow)
+    await on_record(an_order())
+    async with mailing() as task:
+        await taken.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        goes_on.set()
+        await asyncio.gather(task, return_exceptions=True)
+    assert ask(database, "SELECT sent_at IS NOT NULL FROM effect.mails") == [True]
 
 
 async def test_no_file_of_the_database_holds_personal_data(postgres, database, inbox, on_record, mailing):

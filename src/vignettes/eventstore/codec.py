@@ -25,11 +25,11 @@ _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "ori
 
 
 class UnknownEvent(Exception):
-    """The log holds an event that this code does not know; it stops here rather than pass over it."""
+    """The log holds an event that this code does not know; it is not passed over."""
 
 
 class UnreadableEvent(Exception):
-    """The log holds an event whose bytes do not fit its topic; it stops here rather than pass over it."""
+    """The log holds an event whose bytes do not fit its topic; it is not passed over."""
 
 
 class Envelope(NamedTuple):

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from typing import Any
@@ -25,6 +25,8 @@ _TIMEOUT = 10.0
 #: The whole of one mail, well below the time after which the database ends an idle transaction.
 _LIMIT_SECONDS = 20.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
+#: How long a mail under way may still take when we are told to stop.
+_GRACE_SECONDS = 4.0
 
 _NEXT = """
 SELECT e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
@@ -77,7 +79,7 @@ class Mailing:
             if not await (await cursor.execute(_ANY)).fetchone():
                 return POLL_SECONDS
             async with self._server() as server:
-                while await self._send_next(connection, cursor, server):
+                while await _to_its_end(self._send_next(connection, cursor, server)):
                     pass
         return POLL_SECONDS
 
@@ -122,6 +124,17 @@ class Mailing:
             yield server
         finally:
             server.close()
+
+
+async def _to_its_end(sending: Coroutine[Any, Any, bool]) -> bool:
+    """Let a mail that the server may have taken already come on record also when we are told to stop meanwhile."""
+    task = asyncio.create_task(sending)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_GRACE_SECONDS)
+        task.cancel()
+        raise
 
 
 def _sealed(message: EmailMessage, key: bytes | None) -> bytes | None:
