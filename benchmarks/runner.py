@@ -107,8 +107,8 @@ class StatusProjection(Projection[StatusView]):
     name = "order_status"
 
     @singledispatchmethod
-    def process_event(self, domain_event: Aggregate.Event, tracking: Tracking) -> None:
-        raise NotImplementedError(f"There is no such event of an order: {domain_event}")
+    def process_event(self, domain_event: Aggregate.Event, tracking: Tracking) -> None:  # noqa: ARG002  # the library's
+        raise TypeError(f"There is no such event of an order: {domain_event}")
 
     @process_event.register(Order.Placed)  # type: ignore[attr-defined]  # made by its decorator
     def placed(self, domain_event: Aggregate.Event, tracking: Tracking) -> None:

@@ -42,6 +42,7 @@ class Size:
     behind: int
 
 
+#: Beside the rest of the suite, on cores that are full: what it takes is the long form's to show.
 SHORT = Size(
     50, 50, 1.0, ("order_status",), (("ordering", "projecting", "mailing", "sandbox"),), 10 * SWITCH_MS, 5_000
 )

@@ -78,7 +78,7 @@ class Digesting:
 
     # --- batches
 
-    async def batch(self, members: Iterable[Member], orders: Orders, limit: int | None = None) -> Taken:
+    async def batch(self, members: Collection[Member], orders: Orders, limit: int | None = None) -> Taken:
         """Bring views that stand near each other to one place."""
         after = min(member.position for member in members)
         limit = SMALL_BATCH if after in self._small else min(limit or BATCH, self._size)

@@ -15,12 +15,15 @@ from vignettes.projections.view import SCHEMA, Definition
 #: One at a time makes or drops editions.
 _LOCK = 0x76696577  # "view"
 
-_SELECT = """
-SELECT id, view, version, state, position, scan_until, scanned, scan_orders, term, holder, heartbeat_at, begun_at,
-       switched_at, tables, clock_timestamp() - begun_at AS age,
-       coalesce(heartbeat_at > clock_timestamp() - interval '2 s', false) AS is_held
+#: A holder that was not heard of for so long is taken to be gone.
+STALE_SECONDS = 2.0
+
+_SELECT = f"""
+SELECT id, view, version, state, position, scan_until, scanned, scan_orders, term, holder, switched_at, tables,
+       clock_timestamp() - begun_at AS age,
+       coalesce(heartbeat_at > clock_timestamp() - interval '{STALE_SECONDS} s', false) AS is_held
 FROM view.editions
-"""
+"""  # noqa: S608  # a constant of this file
 _BEGIN = """
 INSERT INTO view.editions (view, version, tables, shown, reading, handover, scan_until)
 VALUES (%(view)s, %(version)s, %(tables)s, %(shown)s, %(reading)s, %(handover)s,
@@ -44,8 +47,6 @@ class EditionRow:
     scan_orders: int
     term: int
     holder: str | None
-    heartbeat_at: datetime | None
-    begun_at: datetime
     switched_at: datetime | None
     tables: list[str]
     age: timedelta

@@ -16,11 +16,9 @@ from uuid import uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from vignettes.projections.editions import EditionRow
+from vignettes.projections.editions import STALE_SECONDS, EditionRow
 from vignettes.projections.view import Edition
 
-#: A holder that was not heard of for so long is taken to be gone.
-STALE_SECONDS = 2.0
 #: How often a holder is heard of when there is nothing to do, and how often others look.
 HEARTBEAT_SECONDS = 0.5
 #: A session that stops in the middle of a transaction is ended by the database, which gives its locks back; where it

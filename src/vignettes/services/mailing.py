@@ -134,6 +134,7 @@ async def _to_its_end(sending: Coroutine[Any, Any, bool]) -> bool:
     except asyncio.CancelledError:
         await asyncio.wait({task}, timeout=_GRACE_SECONDS)
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # its connection is ours to close only then
         raise
 
 
