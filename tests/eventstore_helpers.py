@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from vignettes.domain.details import Consent, Details, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.outages import Outage
 from vignettes.domain.personal import DataClass
 from vignettes.domain.references import number_from_serial
 from vignettes.domain.schedule import Start, Terms
@@ -135,6 +136,11 @@ def issue(order: Order, at: datetime = NOON) -> Order:
     return order
 
 
+def an_outage(begins_at: datetime, hours: float = 6, country: str = "CZ") -> Outage:
+    """Return an announced outage of an authority."""
+    return Outage(uuid4(), country, begins_at, begins_at + hours * HOUR)
+
+
 def record(orders: Orders, *changed: Order, actor: str = "test") -> Sequence[int]:
     """Append what is new in these orders, one event of each in turn, and return the positions."""
     streams = [order.collect_events() for order in changed]
@@ -160,16 +166,34 @@ def stories() -> list[Order]:
     rejected = an_order(details(3))
     start(rejected)  # before the money: a wish
     pay(rejected)
-    rejected.start_when_due(rejected.generation, TERMS, NOON)
-    rejected.record_rejection("unknown plate", rejected.generation, NOON + HOUR)
+    rejected.start_when_due(rejected.generation, NOON)
+    rejected.record_rejection("other", "unknown plate", rejected.generation, NOON + HOUR)
     rejected.correct_details(details(3, plate="3A3 2345"), NOON + 2 * HOUR)
-    rejected.start_when_due(rejected.generation, TERMS, NOON + 3 * HOUR)
+    rejected.start_when_due(rejected.generation, NOON + 3 * HOUR)
     expired = pay(an_order(details(1)), 5_000)
-    expired.expire(TERMS, NOON + 30 * DAY)
+    expired.expire(NOON + 30 * DAY)
     held = pay(an_order(details(1)), at=NOON + 3 * DAY)
     held.correct_details(details(8), NOON + 4 * DAY)
     noticed = pay(an_order(), booked=False)
-    return [issued, overpaid, corrected, rejected, expired, held, noticed]
+    return [issued, overpaid, corrected, rejected, expired, held, noticed, *_stories_of_plans()]
+
+
+def _stories_of_plans() -> list[Order]:
+    """Return orders whose plan was moved by others than their customers, and one that a person looked after."""
+    later = NOON + DAY
+    moved = pay(an_order(details(12)))
+    outage = an_outage(NOON + 11 * DAY)
+    moved.regard_outage(outage, later)
+    moved.disregard_outage(outage.id, later + HOUR)
+    moved.change_terms(Terms(lead=DAY), later + 2 * HOUR)
+    twin = pay(an_order(details(12)))
+    twin.hold_as_twin(moved.id, later)
+    twin.accept_twin(later + HOUR)
+    start(twin, later + HOUR)
+    twin.call_person("outcome_unknown", later + 4 * HOUR, twin.generation, later + 2 * HOUR)
+    issue(twin, later + 3 * HOUR)
+    twin.record_validity(later, later + 20 * DAY, later + 2 * DAY)
+    return [moved, twin]
 
 
 # --- commands ---
@@ -227,12 +251,12 @@ INDEX = BlindIndex(bytes(32))
 def all_views(vault: Vault) -> list[View]:
     """Return every view, new and empty."""
     return [
-        OrderStatusView(TERMS, vault),
-        EmailsView(TERMS, DOMAIN, vault),
-        DeadlinesView(TERMS),
+        OrderStatusView(vault),
+        EmailsView(DOMAIN, vault),
+        DeadlinesView(),
         PaymentsView(),
         LookupView(INDEX),
-        PromisesView(TERMS, DOMAIN),
+        PromisesView(DOMAIN),
     ]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from eventstore_helpers import DOMAIN, TERMS, all_views, ask, empty_views, fold, tables
+from eventstore_helpers import DOMAIN, all_views, ask, empty_views, fold, tables
 from service import until
 from vignettes.domain.order import Order
 from vignettes.eventstore.codec import Recorded
@@ -96,7 +96,7 @@ class Counted(EmailsView):
     """Keeps, in the transaction of its rows, the positions whose rows it writes."""
 
     def __init__(self, vault: Vault) -> None:
-        super().__init__(TERMS, DOMAIN, vault)
+        super().__init__(DOMAIN, vault)
         self._seen: list[int] = []
 
     @staticmethod

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -47,6 +48,7 @@ class Service:
     settings: Settings
     client: Client
     serving: "asyncio.Task[None]"
+    _plates: Iterator[int] = field(default_factory=lambda: count(2345))
 
     async def ask(self, subject: str, **body: Any) -> dict[str, Any]:
         """Send a request as JSON and return the reply."""
@@ -86,10 +88,10 @@ class Service:
         return (await self.now()).date() + timedelta(days=ahead)
 
     async def place(self, **different: Any) -> dict[str, Any]:
-        """Place an order for a Czech ten-day vignette a week ahead, or a different one."""
+        """Place an order for a Czech ten-day vignette a week ahead, for another vehicle each time, or a different one."""
         order = {
             "product": "CZ-10D",
-            "vehicle": {"country": "CZ", "plate": "2A2 2345"},
+            "vehicle": {"country": "CZ", "plate": f"2A2 {next(self._plates)}"},
             "valid_from": (await self.day(7)).isoformat(),
             "email": "driver@example.com",
             "language": "en",

@@ -81,8 +81,11 @@ def point(
 
 
 def stand(points: list, workload: str = "W1", size: int = 1_000_000) -> dict:
-    """Return the standings by what they are about; `size` is that of the log, and of the views."""
-    return {standing.what: standing for standing in standings(points, [workload], size, size)}
+    """Return the standings by what they are about; `size` is that of the log, of the views, and of a noon."""
+    return {
+        standing.what: standing
+        for standing in standings(points, [workload], events=size, orders=size, due=size)
+    }
 
 
 def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):

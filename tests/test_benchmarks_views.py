@@ -17,7 +17,7 @@ from benchmarks.apart import MeasuringFailed, meanwhile, measured
 from benchmarks.figures import Window
 from benchmarks.goals import scan_alone
 
-from eventstore_helpers import INDEX, TERMS, an_order, ask, fold, projecting, record
+from eventstore_helpers import INDEX, an_order, ask, fold, projecting, record
 from vignettes.domain.references import parse_number
 from vignettes.domain.vehicle import Vehicle
 from vignettes.projections.lookup import LookupView, find
@@ -192,7 +192,7 @@ async def test_a_view_that_does_not_come_is_no_figure(monkeypatch):
 
 async def test_copies_are_found_by_what_their_customers_know(database, orders):
     record(orders, *(an_order() for _ in range(3)))
-    await fold(database, orders.vault, OrderStatusView(TERMS, orders.vault), LookupView(INDEX))
+    await fold(database, orders.vault, OrderStatusView(orders.vault), LookupView(INDEX))
     copies = [stocking.Copy("seed", n) for n in range(5)]
     with psycopg.connect(database, autocommit=True) as connection:
         stocking.fill(connection, INDEX, "seed", len(copies))

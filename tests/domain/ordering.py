@@ -5,8 +5,8 @@ The clock shows Prague time. It stands still unless a step says `at="2026-07-19 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from uuid import UUID
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
 
 from vignettes.domain.catalogue import product as product_of
 from vignettes.domain.catalogue import zone
@@ -14,12 +14,14 @@ from vignettes.domain.details import Consent, Details, Payment, Status, Vignette
 from vignettes.domain.errors import DomainError
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.outages import Outage
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
 
 PRAGUE = zone("Europe/Prague")
 TERMS = Terms()
 ORDER_ID = UUID("454fa8e6-b8dd-5b57-8225-7030578165d9")
+OTHER_ORDER = UUID("a5c3a3a3-11b2-5d0d-8f0e-6a2d1b7c9e04")
 CONSENT = Consent("immediate_performance", "2026-01", datetime(2026, 7, 1, 9, tzinfo=PRAGUE))
 _NOT_COMPARED = {"originator_id", "originator_version", "originator_topic", "timestamp"}
 
@@ -38,6 +40,11 @@ def details(product="CZ-10D", start="2026-07-20", plate="1AB2345", country="CZ")
     return Details(product, Vehicle.of(country, plate), Start.parse(start, product_of(product)))
 
 
+def outage(begins, ends, country="CZ"):
+    """An announced outage, by the clock in Prague; the same times are the same outage."""
+    return Outage(uuid5(ORDER_ID, f"{country} {begins} {ends}"), country, clock(begins), clock(ends))
+
+
 # --- commands: what `when` takes. A CZ-10D costs 399 CZK, a CZ-1D 329, a CZ-30D 579.
 
 
@@ -48,13 +55,13 @@ class Command:
     when_due: bool = False
 
 
-def pay(amount=None, payment_id="bank-1", at=None, received=None, booked=True):
-    """Pay `amount`, or all that is outstanding."""
+def pay(amount=None, payment_id="bank-1", at=None, received=None, booked=True, outages=()):
+    """Pay `amount`, or all that is outstanding; `outages` are those that were announced by then."""
 
     def act(order, now):
         arrived = clock(received) if received else now
         money = amount if amount is not None else order.outstanding
-        order.receive_payment(Payment(payment_id, money, "bank_transfer", arrived, booked), now)
+        order.receive_payment(Payment(payment_id, money, "bank_transfer", arrived, booked), now, outages)
 
     return Command(act, at)
 
@@ -64,8 +71,8 @@ def notice(amount=None, payment_id="bank-1", at=None):
     return pay(amount, payment_id, at, booked=False)
 
 
-def correct(at=None, **changes):
-    """Change plate, country, start or product."""
+def correct(at=None, outages=(), **changes):
+    """Change plate, country, start or product; `outages` are those that were announced by then."""
 
     def act(order, now):
         known = order.details
@@ -75,7 +82,7 @@ def correct(at=None, **changes):
             "plate": known.vehicle.plate,
             "country": known.vehicle.country,
         }
-        order.correct_details(details(**wished | changes), now)
+        order.correct_details(details(**wished | changes), now, outages)
 
     return Command(act, at)
 
@@ -84,15 +91,55 @@ def correct_email(email, at=None):
     return Command(lambda order, now: order.correct_email(email, now), at)
 
 
-def start_at_once(consent=None, at=None):
-    return Command(lambda order, now: order.start_at_once(consent, now), at)
+def start_at_once(consent=None, at=None, consent_needed=False):
+    return Command(lambda order, now: order.start_at_once(consent, now, consent_needed=consent_needed), at)
+
+
+def regard(announced, at=None):
+    """Tell the order of an outage that was announced."""
+    return Command(lambda order, now: order.regard_outage(announced, now), at)
+
+
+def disregard(withdrawn, at=None):
+    """Tell the order that an outage will not take place."""
+    return Command(lambda order, now: order.disregard_outage(withdrawn.id, now), at)
+
+
+def change_lead(hours, at=None):
+    def act(order, now):
+        order.change_terms(replace(order.terms, lead=timedelta(hours=hours)), now)
+
+    return Command(act, at)
+
+
+def hold_as_twin(twin=OTHER_ORDER, at=None):
+    return Command(lambda order, now: order.hold_as_twin(twin, now), at)
+
+
+def accept_twin(at=None):
+    return Command(lambda order, now: order.accept_twin(now), at)
+
+
+def call_person(why="outcome_unknown", at=None, act_by="2026-07-19 18:00", generation=None):
+    """Call for a person: for the registration under way, unless another generation is given."""
+
+    def act(order, now):
+        wanted = order.generation if generation is None else generation
+        order.call_person(why, clock(act_by), wanted, now)
+
+    return Command(act, at)
+
+
+def change_validity(valid_from="2026-07-20", valid_until="2026-07-30 23:59:59", at=None):
+    """Tell that the authority has changed what it issued."""
+    return Command(lambda order, now: order.record_validity(clock(valid_from), clock(valid_until), now), at)
 
 
 def trigger(generation=None, at=None):
     """A trigger comes in: for the generation that counts, unless another is given."""
 
     def act(order, now):
-        order.start_when_due(order.generation if generation is None else generation, TERMS, now)
+        order.start_when_due(order.generation if generation is None else generation, now)
 
     return Command(act, at)
 
@@ -108,12 +155,16 @@ def issue(number="CZ26-1", at=None):
     return Command(act, at)
 
 
-def reject(reason="plate_not_accepted", at=None):
-    return Command(lambda order, now: order.record_rejection(reason, order.generation, now), at)
+def reject(reason="plate_not_accepted", at=None, code="other"):
+    return Command(lambda order, now: order.record_rejection(code, reason, order.generation, now), at)
 
 
 def request_refund(reason="journey cancelled", at=None):
     return Command(lambda order, now: order.request_refund(reason, now), at)
+
+
+def refund_unanswered(at=None):
+    return Command(lambda order, now: order.refund_unanswered(now), at)
 
 
 def confirm_refund(amount, refund_id="out-1", at=None):
@@ -121,7 +172,7 @@ def confirm_refund(amount, refund_id="out-1", at=None):
 
 
 def expire(at=None):
-    return Command(lambda order, now: order.expire(TERMS, now), at)
+    return Command(lambda order, now: order.expire(now), at)
 
 
 # --- facts: what `given` takes; each is its command, and must have recorded something
@@ -144,6 +195,13 @@ def registration_started():
 
 paid, noticed, corrected = pay, notice, correct
 wished = started_at_once = start_at_once
+regarded, disregarded, lead_changed = regard, disregard, change_lead
+held_as_twin, twin_accepted, person_called, validity_changed = (
+    hold_as_twin,
+    accept_twin,
+    call_person,
+    change_validity,
+)
 issued, rejected, expired = issue, reject, expire
 refund_requested, refund_confirmed, triggered = request_refund, confirm_refund, trigger
 
@@ -228,7 +286,7 @@ class Scenario:
 
     def then_due(self, text, rule=None):
         """Registration is due at this time in Prague; None: it waits for something else."""
-        deadline = self.order.deadline(TERMS)
+        deadline = self.order.deadline
         assert (deadline and deadline.due_at) == (clock(text) if text else None)
         if rule:
             assert deadline.rule == rule
@@ -246,6 +304,6 @@ class Scenario:
 
     def _move(self, command):
         if command.when_due:
-            self.now = self.order.deadline(TERMS).due_at
+            self.now = self.order.deadline.due_at
         elif command.at:
             self.now = clock(command.at)

@@ -78,6 +78,7 @@ def test_what_is_offered_instead_is_sold():
     assert {each.instead for each in PRODUCTS.values()} - {None} <= set(PRODUCTS)
 
 
+@pytest.mark.case(40)
 def test_every_country_says_what_it_still_allows():
     """After registration the driver is told the country's own way (case 40)."""
     assert len({(each.country, each.after_registration) for each in PRODUCTS.values()}) == 8

@@ -38,7 +38,7 @@ def issued(amount=399):
 
 def rejected():
     order = started()
-    order.record_rejection("plate 1AB2345 unknown", order.generation, AT)
+    order.record_rejection("other", "plate 1AB2345 unknown", order.generation, AT)
     return order
 
 
@@ -109,5 +109,5 @@ def test_nobody_is_given_a_new_address_after_the_contact_was_erased():
 def test_a_rejection_is_one_even_when_its_words_are_gone():
     """Replayed after an erasure, the reason reads as null; where the order stood then does not change."""
     order = started()
-    order.record_rejection(None, order.generation, AT)
+    order.record_rejection("other", None, order.generation, AT)
     assert order.status == "action_needed"

@@ -3,6 +3,7 @@
 They are read from the recorded events alone (I2, I3, I5), not from what the aggregate says of itself.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from vignettes.domain.details import Details, Payment, Status, Vignette
 from vignettes.domain.errors import DomainError
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.outages import Outage
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.codec import OrderMapper
@@ -41,12 +43,16 @@ AFTER_THE_END = {
     Order.SurplusSetAside,
     Order.SurplusReturned,
     Order.EmailCorrected,
+    Order.ValidityChanged,
 }
+RELEASING = {Order.HoldReleased, Order.TwinAccepted}
 
 codes = st.sampled_from(CODES)
 plates = st.sampled_from(PLATES)
 days_ahead = st.sampled_from((0, 1, 2, 5, 20, 45))
 payment_ids = st.sampled_from(("bank-1", "bank-2", "bank-3", "card-1", "card-2"))
+twins = st.sampled_from((UUID(int=1), UUID(int=2)))
+leads = st.sampled_from((6, 12, 24, 72)).map(lambda hours: timedelta(hours=hours))
 refund_ids = st.sampled_from(("out-1", "out-2", "out-3"))
 repeated = st.booleans()
 
@@ -60,6 +66,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.now = FIRST_DAY
         self.order = None
         self.log = []
+        self.announced = []
         self.ended_as = None
 
     @initialize(
@@ -106,7 +113,7 @@ class AnyOrder(RuleBasedStateMachine):
         }[share]
         arrived = self.now - timedelta(minutes=late)
         payment = Payment(payment_id, amount, "bank_transfer", arrived, booked)
-        self.ask(lambda at: self.order.receive_payment(payment, at), again)
+        self.ask(lambda at: self.order.receive_payment(payment, at, self.announced), again)
 
     @rule(payment_id=payment_ids)
     def receive_foreign_money(self, payment_id):
@@ -122,31 +129,63 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(code=codes, plate=plates, ahead=days_ahead, again=repeated)
     def correct_product_and_start(self, code, plate, ahead, again):
         details = self.details(code, plate, ahead)
-        self.ask(lambda at: self.order.correct_details(details, at), again)
+        self.ask(lambda at: self.order.correct_details(details, at, self.announced), again)
 
     @rule(code=codes, again=repeated)
     def correct_product(self, code, again):
         known = self.order.details
         details = Details(code, known.vehicle, known.start)
-        self.ask(lambda at: self.order.correct_details(details, at), again)
+        self.ask(lambda at: self.order.correct_details(details, at, self.announced), again)
 
     @rule(email=st.sampled_from(("driver@example.org", "d.river@example.org")), again=repeated)
     def correct_email(self, email, again):
         self.ask(lambda at: self.order.correct_email(email, at), again)
 
-    @rule(consent=st.sampled_from((None, CONSENT)), again=repeated)
-    def start_at_once(self, consent, again):
-        self.ask(lambda at: self.order.start_at_once(consent, at), again)
+    @rule(consent=st.sampled_from((None, CONSENT)), needed=st.booleans(), again=repeated)
+    def start_at_once(self, consent, needed, again):
+        self.ask(lambda at: self.order.start_at_once(consent, at, consent_needed=needed), again)
+
+    @precondition(lambda self: self.order.deadline)
+    @rule(begins=st.sampled_from((-30, -8, -2, 0, 1, 5)), length=st.sampled_from((1, 4, 40)), again=repeated)
+    def announce_an_outage(self, begins, length, again):
+        """Most of them lie in the way."""
+        begins_at = self.order.deadline.due_at + timedelta(hours=begins)
+        ends_at = begins_at + timedelta(hours=length)
+        country = self.order.details.bought.country
+        outage = Outage(UUID(int=len(self.announced)), country, begins_at, ends_at)
+        self.announced.append(outage)
+        self.ask(lambda at: self.order.regard_outage(outage, at), again)
+
+    @precondition(lambda self: self.announced)
+    @rule(data=st.data(), again=repeated)
+    def withdraw_an_outage(self, data, again):
+        """It is told to orders again and again until it is over; here it is only told once."""
+        outage = data.draw(st.sampled_from(self.announced))
+        self.ask(lambda at: self.order.disregard_outage(outage.id, at), again)
+
+    @rule(lead=leads, again=repeated)
+    def change_terms(self, lead, again):
+        terms = replace(self.order.terms, lead=lead)
+        self.ask(lambda at: self.order.change_terms(terms, at), again)
+
+    @rule(twin=twins, again=repeated)
+    def hold_as_twin(self, twin, again):
+        self.ask(lambda at: self.order.hold_as_twin(twin, at), again)
+
+    @rule()
+    def accept_twin(self):
+        """Asked again it is refused: there is no question any more."""
+        self.ask(self.order.accept_twin)
 
     @rule(generations_ago=st.sampled_from((0, 0, 0, 1, 2, -1)), again=repeated)
     def trigger(self, generations_ago, again):
         generation = self.order.generation - generations_ago
-        self.ask(lambda at: self.order.start_when_due(generation, TERMS, at), again)
+        self.ask(lambda at: self.order.start_when_due(generation, at), again)
 
-    @precondition(lambda self: self.order.deadline(TERMS))
+    @precondition(lambda self: self.order.deadline)
     @rule(again=repeated)
     def trigger_when_due(self, again):
-        self.now = max(self.now, self.order.deadline(TERMS).due_at)
+        self.now = max(self.now, self.order.deadline.due_at)
         self.trigger(0, again)
 
     @rule(number=st.sampled_from(("A-1", "A-1", "A-2")), again=repeated)
@@ -154,11 +193,20 @@ class AnyOrder(RuleBasedStateMachine):
         vignette = Vignette(number, "ref-1", self.now, self.now + timedelta(days=10))
         self.ask(lambda at: self.order.record_issue(vignette, self.order.generation, at), again)
 
-    @rule(again=repeated)
-    def reject(self, again):
-        self.ask(
-            lambda at: self.order.record_rejection("plate_not_accepted", self.order.generation, at), again
-        )
+    @rule(code=st.sampled_from(("other", "already_covered")), again=repeated)
+    def reject(self, code, again):
+        self.ask(lambda at: self.order.record_rejection(code, "no", self.order.generation, at), again)
+
+    @precondition(lambda self: self.order.started_at)
+    @rule(generations_ago=st.sampled_from((0, 0, 1)), again=repeated)
+    def call_person(self, generations_ago, again):
+        generation, act_by = self.order.generation - generations_ago, self.now + timedelta(hours=4)
+        self.ask(lambda at: self.order.call_person("outcome_unknown", act_by, generation, at), again)
+
+    @rule(days=st.sampled_from((10, 11)), again=repeated)
+    def change_validity(self, days, again):
+        since = FIRST_DAY + timedelta(days=20)
+        self.ask(lambda at: self.order.record_validity(since, since + timedelta(days=days), at), again)
 
     @precondition(lambda self: len(self.log) > 3)  # else many examples end before they begin
     @rule(again=repeated)
@@ -179,7 +227,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.order.is_paid)  # the other case is below
     @rule(again=repeated)
     def expire(self, again):
-        self.ask(lambda at: self.order.expire(TERMS, at), again)
+        self.ask(self.order.expire, again)
 
     @rule(hours=st.sampled_from((1, 1, 6, 6, 12, 30, 24 * 5)))
     def time_passes(self, hours):
@@ -189,7 +237,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def time_to_pay_is_over(self):
         self.now = max(self.now, self.order.details.unpaid_until(TERMS))
-        self.ask(lambda at: self.order.expire(TERMS, at), again=True)
+        self.ask(self.order.expire, again=True)
 
     # --- how they are asked
 
@@ -296,10 +344,44 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def what_is_scheduled_has_a_deadline(self):
         """Promises 1, 2: no paid order waits for ever, and none is due before it was possible."""
-        deadline = self.order.deadline(TERMS)
+        deadline = self.order.deadline
         assert (deadline is not None) == (self.order.status is Status.SCHEDULED)
         if deadline:
             assert deadline.due_at >= self.order.generation_began_at
+
+    @invariant()
+    def outages_bring_forward_and_never_put_off(self):
+        """Case 15: it is due when it would be without them, or sooner."""
+        order, deadline = self.order, self.order.deadline
+        if deadline:
+            without = order.details.deadline(
+                order.paid_at,
+                order.terms,
+                wished=order.starts_at_once,
+                not_before=order.generation_began_at,
+            )
+            assert deadline.due_at <= without.due_at
+
+    @invariant()
+    def nothing_starts_while_a_question_is_open(self):
+        """Cases 3, 4, 48."""
+        open_question = False
+        for event in self.log:
+            if type(event) is Order.OrderHeld:
+                open_question = True
+            elif type(event) in RELEASING:
+                open_question = False
+            assert not (open_question and type(event) is Order.RegistrationStarted)
+
+    @invariant()
+    def a_person_is_called_once_for_each_start(self):
+        called = False
+        for event in self.log:
+            if type(event) is Order.RegistrationStarted:
+                called = False
+            elif type(event) is Order.PersonCalled:
+                assert not called
+                called = True
 
     def happened(self, event_class):
         return [event for event in self.log if type(event) is event_class]

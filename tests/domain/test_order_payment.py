@@ -42,6 +42,7 @@ def test_an_order_keeps_the_price_of_the_day(order):
     order.then_status("awaiting_payment")
 
 
+@pytest.mark.case(1)
 def test_paid_in_the_evening_for_midnight(order):
     """Case 1: the twelve-hour mark has passed, so it is due after the grace, within five minutes."""
     order.given(placed(start="2026-07-02"))
@@ -50,6 +51,7 @@ def test_paid_in_the_evening_for_midnight(order):
     order.then_due("2026-07-01 20:01", "grace")
 
 
+@pytest.mark.case(1)
 def test_a_bank_line_that_comes_late_is_due_when_we_have_it(order):
     """Case 1: what arrived before we knew of it is due at once, not in the past."""
     order.given(placed(start="2026-07-02"))
@@ -57,6 +59,7 @@ def test_a_bank_line_that_comes_late_is_due_when_we_have_it(order):
     order.then_due("2026-07-01 20:00")
 
 
+@pytest.mark.case(2)
 def test_the_day_is_the_authoritys(order):
     """Case 2: half past eleven in Prague is the next day in Bucharest, so this start has passed."""
     order.given(placed(product="RO-10D", start="2026-07-01"))
@@ -196,6 +199,7 @@ def test_a_notice_that_says_nothing_new(order, known):
     order.then_nothing()
 
 
+@pytest.mark.case(36)
 def test_start_before_payment_is_a_wish(order):
     """Case 36: kept with the consent; it fires when the money arrives."""
     order.given(placed())
@@ -204,6 +208,7 @@ def test_start_before_payment_is_a_wish(order):
     order.then_status("awaiting_payment")
 
 
+@pytest.mark.case(36)
 def test_a_wish_fires_on_arrival(order):
     """Case 36: due when the money is there, without the grace."""
     order.given(placed(), wished(), paid(at="2026-07-02 08:00"))
@@ -212,6 +217,7 @@ def test_a_wish_fires_on_arrival(order):
     order.then(event(Order.RegistrationStarted, rule="at_once"))
 
 
+@pytest.mark.case(35, 36)
 def test_a_wish_twice(order):
     """Cases 35, 36: one wish."""
     order.given(placed(), wished())
@@ -219,6 +225,7 @@ def test_a_wish_twice(order):
     order.then_nothing()
 
 
+@pytest.mark.case(3, 4)
 def test_paid_after_the_last_day_to_start(order):
     """Cases 3, 4: the driver is asked rather than sold a day that has passed."""
     order.given(placed())
@@ -257,6 +264,7 @@ def test_money_that_came_in_part_goes_back(order):
     order.then_status("refund_pending")
 
 
+@pytest.mark.case(39)
 def test_a_cheaper_product_may_be_paid_by_the_part(order):
     """Case 39: what came in covers it now, so it is scheduled and due."""
     order.given(placed(), paid(czk(330)))
@@ -267,6 +275,7 @@ def test_a_cheaper_product_may_be_paid_by_the_part(order):
     order.then_due("2026-07-19 12:00")
 
 
+@pytest.mark.case(39)
 def test_the_rest_for_a_dearer_product(order):
     """Case 39: top-up first; the old deadline is gone, the new one begins with the top-up."""
     order.given(placed(), paid(), corrected(product="CZ-30D"))
@@ -276,6 +285,7 @@ def test_the_rest_for_a_dearer_product(order):
     order.then_due("2026-07-19 12:00")
 
 
+@pytest.mark.case(39)
 def test_back_to_what_was_paid(order):
     """Case 39: dearer and back again is paid once more, by the money that never left."""
     order.given(placed(), paid(), corrected(product="CZ-30D"))

@@ -29,6 +29,7 @@ def order():
     return Scenario()
 
 
+@pytest.mark.case(49)
 @pytest.mark.parametrize("further", [(), (registration_started(), rejected())])
 def test_before_the_service_is_provided(order, further):
     """Promise 10, case 49: until registration starts, or when it failed."""
@@ -38,6 +39,7 @@ def test_before_the_service_is_provided(order, further):
     order.then_status("refund_pending")
 
 
+@pytest.mark.case(4)
 def test_on_hold(order):
     """Case 4: a new date or the money."""
     order.given(placed(), paid(at="2026-07-20 23:58"))
@@ -57,6 +59,7 @@ def test_requested_twice(order):
     order.then_nothing()
 
 
+@pytest.mark.case(41)
 @pytest.mark.parametrize("further", [(), (issued(),)])
 def test_not_once_registration_has_started(order, further):
     """Case 41: never both a refund and a vignette."""
@@ -72,6 +75,7 @@ def test_nothing_to_give_back(order, past):
     order.then_refused(errors.NotPaid)
 
 
+@pytest.mark.case(41)
 def test_a_refund_that_won_the_race(order):
     """Case 41: the trigger that comes a moment later starts nothing."""
     order.given(placed(), paid(), refund_requested(at="2026-07-19 12:00"))
@@ -128,6 +132,7 @@ def test_money_that_nobody_owes(order, amount):
     order.then_refused(errors.NotRefundable, field="amount")
 
 
+@pytest.mark.case(39)
 def test_refund_and_surplus_are_all_that_came_in(order):
     """Case 39: cheaper product, then cancelled: both parts add up to what was received."""
     order.given(

@@ -104,6 +104,7 @@ def test_a_product_that_starts_at_an_hour_wants_a_time_with_its_offset(text):
 # --- may it start then? ---
 
 
+@pytest.mark.case(2)
 def test_today_is_the_authoritys_today():
     """Case 2: at 22:30 UTC the new day has begun in Sofia, not in Prague."""
     now = at("2026-03-09T22:30:00+00:00")
@@ -125,6 +126,7 @@ def test_a_weekend_starts_on_a_friday():
     assert accepted("BG-WE", "2026-12-04", "2026-11-20T10:00:00")
 
 
+@pytest.mark.case(11)
 @pytest.mark.parametrize("code", ["AT-2M", "AT-1Y"])
 def test_austria_refuses_a_start_inside_eighteen_days_and_offers_another(code):
     """Case 11: the earliest day is named, and the product that may start sooner."""
@@ -135,12 +137,14 @@ def test_austria_refuses_a_start_inside_eighteen_days_and_offers_another(code):
     assert accepted("AT-10D", "2026-03-02", "2026-03-01T23:30:00")
 
 
+@pytest.mark.case(11)
 def test_the_day_of_purchase_is_viennas():
     """Case 11: half an hour after midnight in Vienna is another day of purchase than UTC says."""
     with pytest.raises(InvalidValue, match="2026-03-20 at the earliest"):
         check_start(product("AT-2M"), start("AT-2M", "2026-03-19"), at("2026-03-01T23:30:00+00:00"))
 
 
+@pytest.mark.case(13)
 def test_a_start_beyond_the_purchase_window_is_accepted():
     """Case 13: it is scheduled inside the window."""
     assert accepted("CZ-10D", "2026-12-01", "2026-03-01T10:00:00")
@@ -166,6 +170,7 @@ def test_a_corrected_product_needs_the_other_form_of_start():
 # --- the authority's sale ---
 
 
+@pytest.mark.case(13)
 @pytest.mark.parametrize(
     ("code", "text", "opens"),
     [
@@ -189,6 +194,7 @@ def test_some_authorities_sell_any_time_ahead(code):
     assert can_register_at(product(code), start(code, "2026-12-01"), at("2026-01-01T00:00:00Z")) is None
 
 
+@pytest.mark.case(13)
 def test_before_the_opening_one_is_told_when_it_is():
     """Case 13: start at once can be answered with the instant it will work."""
     opens = local("CZ-10D", "2026-11-01T00:00:00")
@@ -211,6 +217,7 @@ def test_registration_is_due_twelve_hours_before_the_start():
     assert found.due_at.tzinfo is UTC
 
 
+@pytest.mark.case(1)
 def test_paid_in_the_evening_for_midnight_is_due_now():
     """Case 1: the mark has passed at payment, so the grace and the 5 minutes count."""
     found = deadline("CZ-10D", "2026-12-10", "2026-12-09T20:00:00")
@@ -219,6 +226,7 @@ def test_paid_in_the_evening_for_midnight_is_due_now():
     assert found.due_at - local("CZ-10D", "2026-12-09T20:00:00") <= SAME_DAY_LIMIT
 
 
+@pytest.mark.case(1)
 def test_the_mark_itself_has_passed():
     """Case 1: money on the very second of the mark gets the grace; a second before, the mark."""
     assert deadline("CZ-10D", "2026-12-10", "2026-12-09T12:00:00").rule is Rule.GRACE
@@ -226,6 +234,7 @@ def test_the_mark_itself_has_passed():
     assert (found.rule, found.due_at) == (Rule.LEAD, local("CZ-10D", "2026-12-09T12:00:00"))
 
 
+@pytest.mark.case(2)
 def test_same_day_is_due_after_the_grace():
     """Case 2: paid 00:30 in Sofia for that day, while it is the day before in UTC."""
     money = at("2026-03-09T22:30:00+00:00")
@@ -233,22 +242,101 @@ def test_same_day_is_due_after_the_grace():
     assert (found.rule, found.due_at) == (Rule.GRACE, at("2026-03-09T22:31:00Z"))
 
 
+@pytest.mark.case(5)
 def test_twelve_hours_are_elapsed_when_clocks_go_forward():
     """Case 5: 10:00 in Sofia on the day that lacks an hour; the mark is 21:00 of the day before."""
     found = deadline("BG-1D", "2026-03-29T10:00:00+03:00", "2026-03-20T10:00:00")
     assert found.due_at == local("BG-1D", "2026-03-28T21:00:00")
 
 
+@pytest.mark.case(5)
 def test_twelve_hours_are_elapsed_when_clocks_go_back():
     """Case 5: 10:00 in Sofia on the day of 25 hours; the mark is 23:00 of the day before."""
     found = deadline("BG-1D", "2026-10-25T10:00:00+02:00", "2026-10-20T10:00:00")
     assert found.due_at == local("BG-1D", "2026-10-24T23:00:00")
 
 
+@pytest.mark.case(5)
 def test_a_longer_lead_over_a_clock_change_is_elapsed_too():
     """Case 5: midnight after the day of 23 hours, 24 hours before."""
     found = deadline("CZ-10D", "2026-03-30", "2026-03-20T10:00:00", Terms(lead=timedelta(hours=24)))
     assert found.due_at == local("CZ-10D", "2026-03-28T23:00:00")
+
+
+@pytest.mark.case(5)
+@pytest.mark.parametrize(
+    ("day", "due"),
+    [
+        ("2026-03-28", "2026-03-27T12:00:00+01:00"),
+        ("2026-03-29", "2026-03-28T12:00:00+01:00"),
+        ("2026-03-30", "2026-03-29T12:00:00+02:00"),
+        ("2026-10-24", "2026-10-23T12:00:00+02:00"),
+        ("2026-10-25", "2026-10-24T12:00:00+02:00"),
+        ("2026-10-26", "2026-10-25T12:00:00+01:00"),
+    ],
+)
+def test_midnights_around_a_clock_change(day, due):
+    """Case 5: noon is twelve elapsed hours before midnight, as clocks change in the night before it."""
+    assert deadline("CZ-10D", day, "2026-01-10T10:00:00").due_at == at(due)
+
+
+@pytest.mark.case(5)
+@pytest.mark.parametrize("change", [date(2026, 3, 29), date(2026, 10, 25)])
+@pytest.mark.parametrize("code", ["CZ-1D", "SK-1D", "AT-1D", "SI-7D", "HU-1D", "RO-1D", "BG-7D"])
+def test_the_lead_is_elapsed_time_in_every_country(code, change):
+    """Case 5: on the day before a clock change, on its day, on the day after; for leads that reach over it too."""
+    for ahead in (-1, 0, 1):
+        day = change + timedelta(days=ahead)
+        for hours in (12, 24, 36, 48):
+            found = deadline(code, day.isoformat(), "2026-01-10T10:00:00", Terms(lead=timedelta(hours=hours)))
+            midnight = local(code, day.isoformat()).astimezone(UTC)
+            assert (found.starts_at, found.starts_at - found.due_at) == (midnight, timedelta(hours=hours))
+
+
+@pytest.mark.case(5)
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("2026-03-29T04:30:00+03:00", "2026-03-28T15:30:00"),
+        ("2026-03-29T15:30:00+03:00", "2026-03-29T02:30:00"),
+        ("2026-03-29T16:30:00+03:00", "2026-03-29T04:30:00"),
+        ("2026-10-25T03:30:00+03:00", "2026-10-24T15:30:00"),
+        ("2026-10-25T03:30:00+02:00", "2026-10-24T16:30:00"),
+        ("2026-10-25T14:30:00+02:00", "2026-10-25T03:30:00+03:00"),
+        ("2026-10-25T15:30:00+02:00", "2026-10-25T03:30:00+02:00"),
+    ],
+)
+def test_starts_at_an_hour_around_a_clock_change(text, due):
+    """Case 5: an hour that is missing is stepped over, one that there is twice is told by its offset."""
+    expected = at(due) if "+" in due else local("BG-1D", due)
+    assert deadline("BG-1D", text, "2026-01-10T10:00:00").due_at == expected.astimezone(UTC)
+
+
+@pytest.mark.case(5)
+def test_a_longer_lead_over_the_day_of_25_hours_is_elapsed_too():
+    """Case 5: midnight after it, 24 hours before, is one at night."""
+    found = deadline("CZ-10D", "2026-10-26", "2026-10-10T10:00:00", Terms(lead=timedelta(hours=24)))
+    assert found.due_at == local("CZ-10D", "2026-10-25T01:00:00")
+
+
+@pytest.mark.case(7)
+def test_a_start_on_the_leap_day():
+    """Case 7: it is taken, a year of 366 days ahead and no further, and due at noon of the 28th."""
+    assert accepted("CZ-1D", "2028-02-29", "2027-02-28T10:00:00")
+    assert "too far ahead" in refusal("CZ-1D", "2029-03-02", "2028-02-29T10:00:00")
+    found = deadline("CZ-1D", "2028-02-29", "2028-02-20T10:00:00")
+    assert found.due_at == local("CZ-1D", "2028-02-28T12:00:00")
+    assert deadline("CZ-1D", "2028-03-01", "2028-02-20T10:00:00").due_at == local(
+        "CZ-1D", "2028-02-29T12:00:00"
+    )
+
+
+@pytest.mark.case(12)
+def test_a_notice_over_the_leap_day():
+    """Case 12: 18 days before 10 March are 21 February, in a leap year."""
+    assert deadline("AT-2M", "2028-03-10", "2028-01-10T10:00:00").due_at == local(
+        "AT-2M", "2028-02-21T00:00:00"
+    )
 
 
 def test_a_countrys_own_lead_wins():
@@ -266,18 +354,21 @@ def test_the_weekend_is_registered_before_friday_noon():
     assert found.due_at == local("BG-WE", "2026-12-04T00:00:00")
 
 
+@pytest.mark.case(12)
 def test_austria_far_ahead_is_registered_eighteen_days_before():
     """Case 12: the authority's days of notice decide, not the lead."""
     found = deadline("AT-2M", "2026-06-30", "2026-03-01T10:00:00")
     assert (found.rule, found.due_at) == (Rule.NOTICE, local("AT-2M", "2026-06-12T00:00:00"))
 
 
+@pytest.mark.case(12)
 def test_days_of_notice_are_calendar_days_over_a_clock_change():
     """Case 12: 18 days before 5 April is 18 March at midnight, winter time."""
     found = deadline("AT-2M", "2026-04-05", "2026-03-01T10:00:00")
     assert found.due_at == at("2026-03-17T23:00:00Z")
 
 
+@pytest.mark.case(1, 12)
 def test_on_the_last_day_of_notice_the_grace_ends_with_the_day():
     """Cases 1 and 12: a minute to correct must not cost the vignette."""
     found = deadline("AT-2M", "2026-06-30", "2026-06-12T23:59:30")
@@ -287,6 +378,7 @@ def test_on_the_last_day_of_notice_the_grace_ends_with_the_day():
     assert (late.rule, late.due_at) == (Rule.GRACE, local("AT-2M", "2026-06-13T00:01:00"))
 
 
+@pytest.mark.case(13)
 def test_registration_never_precedes_the_opening_of_the_sale():
     """Case 13: where the lead would reach out of the window, the window decides."""
     long = Terms(lead=timedelta(days=40))
@@ -294,6 +386,7 @@ def test_registration_never_precedes_the_opening_of_the_sale():
     assert (found.rule, found.due_at) == (Rule.WINDOW, local("CZ-10D", "2026-11-10T00:00:00"))
 
 
+@pytest.mark.case(13)
 def test_swiss_registration_for_the_first_of_december_waits_for_the_sale():
     """Case 13: twelve hours before 1 December next year's vignette does not exist."""
     found = deadline("CH-1Y", "2026-12-01", "2026-11-20T10:00:00")
@@ -307,6 +400,7 @@ def test_a_wish_to_start_at_once_fires_on_the_moneys_arrival():
     assert found.mark == local("CZ-10D", "2026-12-09T12:00:00")
 
 
+@pytest.mark.case(13)
 def test_a_wish_to_start_at_once_waits_for_the_sale():
     """Case 13: the authority sells nothing before."""
     found = deadline("CZ-10D", "2026-12-10", "2026-10-01T10:00:00", wished=True)
@@ -330,6 +424,7 @@ def test_a_deadline_is_never_before_the_money_and_never_later_than_promised(code
 # --- ask before registering ---
 
 
+@pytest.mark.case(3)
 def test_money_a_second_before_the_period_ends_holds_the_order():
     """Case 3: registration could not begin in the day that was paid for."""
     wished = (product("CZ-1D"), start("CZ-1D", "2026-12-01"))
@@ -338,6 +433,7 @@ def test_money_a_second_before_the_period_ends_holds_the_order():
     assert hold_reason(*wished, local("CZ-1D", "2026-12-01T23:54:59")) is None
 
 
+@pytest.mark.case(4)
 def test_money_after_the_start_of_several_days_holds_the_order():
     """Case 4: the driver says whether a shorter cover, a new date or a refund is wanted."""
     wished = (product("CZ-10D"), start("CZ-10D", "2026-12-01"))
@@ -345,6 +441,7 @@ def test_money_after_the_start_of_several_days_holds_the_order():
     assert hold_reason(*wished, local("CZ-10D", "2026-12-01T08:00:00")) is None
 
 
+@pytest.mark.case(4)
 def test_a_start_at_an_hour_holds_from_the_end_of_its_local_day():
     """Case 4, for BG-1D: later on the chosen day registration still helps."""
     wished = (product("BG-1D"), start("BG-1D", "2026-12-01T14:30:00+02:00"))
@@ -352,6 +449,7 @@ def test_a_start_at_an_hour_holds_from_the_end_of_its_local_day():
     assert hold_reason(*wished, local("BG-1D", "2026-12-02T00:00:00")) == "start_passed"
 
 
+@pytest.mark.case(11)
 def test_austria_can_no_longer_be_bought_in_time():
     """Case 11, when the money was slow: the days of notice have begun."""
     wished = (product("AT-2M"), start("AT-2M", "2026-06-30"))

@@ -128,7 +128,7 @@ def test_one_command_raced_by_two_is_recorded_once(database, appender, elsewhere
             racing = [threads.submit(each.execute, command) for each in (appender, elsewhere)]
             first, second = [each.result(timeout=20) for each in racing]
             assert first == second
-            assert events_of(database, order_id) == ["order.placed.v2", "order.email-corrected.v2"]
+            assert events_of(database, order_id) == ["order.placed.v3", "order.email-corrected.v2"]
 
 
 def deciding_together(parties):
@@ -182,7 +182,7 @@ def test_nothing_is_recorded_when_the_answer_can_not_be(database, appender, orde
     ask(database, "ALTER TABLE log.commands ADD CHECK (reply->>'version' <> '2')")
     with pytest.raises(errors.DomainError):
         appender.execute(writing_to(order_id, "b@example.com"))
-    assert events_of(database, order_id) == ["order.placed.v2"]
+    assert events_of(database, order_id) == ["order.placed.v3"]
     assert len(commands_on_record(database)) == 1
 
 
@@ -194,7 +194,7 @@ def test_a_commit_whose_answer_was_lost_is_found_by_its_id(
     reply = appender.execute(writing_to(order_id, "new@example.com"))
     assert reply.body["version"] == 2
     assert reply.position == orders.position_of(order_id)
-    assert events_of(database, order_id) == ["order.placed.v2", "order.email-corrected.v2"]
+    assert events_of(database, order_id) == ["order.placed.v3", "order.email-corrected.v2"]
 
 
 def test_when_nobody_can_tell_the_answer_is_unavailable_and_comes_later(

@@ -43,7 +43,7 @@ ROLES = (
 
 #: Every name under which an event is on record. For ever: a new form of an event gets a new topic beside the old.
 TOPICS = {
-    "order.placed.v2",
+    "order.placed.v3",
     "order.payment-received.v1",
     "order.payment-noticed.v1",
     "order.surplus-set-aside.v1",
@@ -51,11 +51,17 @@ TOPICS = {
     "order.details-corrected.v2",
     "order.email-corrected.v2",
     "order.start-wished.v1",
-    "order.held.v1",
+    "order.terms-changed.v1",
+    "order.outage-regarded.v1",
+    "order.outage-disregarded.v1",
+    "order.held.v2",
     "order.hold-released.v1",
+    "order.twin-accepted.v1",
     "order.registration-started.v1",
+    "order.person-called.v1",
     "order.vignette-issued.v1",
-    "order.registration-rejected.v2",
+    "order.validity-changed.v1",
+    "order.registration-rejected.v3",
     "order.refund-requested.v2",
     "order.refunded.v1",
     "order.expired.v1",
@@ -101,7 +107,7 @@ def test_a_second_writer_waits_for_the_commit_of_the_first(database, orders):
     """The later position is never seen before the earlier one, however long that takes to commit."""
     with psycopg.connect(conninfo(database, "vignettes_writer")) as first, ThreadPoolExecutor(1) as thread:
         first.execute("SELECT pg_advisory_xact_lock(%s)", (APPEND_LOCK,))
-        [earlier] = first.execute(_INSERT, (uuid4(), 1, "order.placed.v2", b"{}")).fetchone()
+        [earlier] = first.execute(_INSERT, (uuid4(), 1, "order.placed.v3", b"{}")).fetchone()
         appending = thread.submit(record, orders, an_order())
         wait_until(
             lambda: ask(database, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -200,7 +206,7 @@ def test_moving_a_class_changes_nothing(orders, monkeypatch):
         monkeypatch.setattr(each, "__module__", "elsewhere.entirely")
     record(orders, pay(after))
     assert [orders.find(each.id).status for each in (before, after)] == ["scheduled", "scheduled"]
-    topics = ["order.placed.v2", "order.payment-received.v1"]
+    topics = ["order.placed.v3", "order.payment-received.v1"]
     for each in (before, after):
         assert [event.topic for event in orders.log_recorder.select_events(each.id)] == topics
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from eventstore_helpers import DOMAIN, NOON, TERMS, a_vault, all_views, an_order, ask, fold, record
+from eventstore_helpers import DOMAIN, NOON, a_vault, all_views, an_order, ask, fold, record
 from vignettes.eventstore import migrations as module
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.migrations import Migration, MigrationChanged, migrate, migrations, pending
@@ -172,7 +172,7 @@ async def test_no_mail_is_called_for_again_when_views_become_editions(empty, mon
     vault = a_vault()
     await fold(empty, vault, *all_views(vault))
     assert ask(empty, _MAILS) == expected[:3]
-    pair = EmailsView(TERMS, DOMAIN, vault), EmailsView(TERMS, DOMAIN, vault)
+    pair = EmailsView(DOMAIN, vault), EmailsView(DOMAIN, vault)
     assert await Rebuild(conninfo(empty, "vignettes_projector"), pair, vault).run()
     assert ask(empty, _MAILS) == expected
     states = "SELECT state FROM read.emails ORDER BY position"

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
 from collections import Counter
+from itertools import count
 from uuid import uuid4
 
 import nats
@@ -16,7 +18,6 @@ from service import BEGINNING
 
 _ORDER = {
     "product": "CZ-10D",
-    "vehicle": {"country": "CZ", "plate": "2A2 2345"},
     "valid_from": "2027-03-17",
     "email": "driver@example.com",
     "language": "en",
@@ -30,9 +31,12 @@ class Customers:
         self._client = client
         self.met = Counter()
         self.waited = []
+        self._serials = count(1)
 
     async def one(self, between):
-        placed = await self._ask("place", _ORDER)
+        # Each has a vehicle of its own: a second order for the same one and the same days would be held.
+        vehicle = {"country": "CZ", "plate": f"T{os.getpid():x}{next(self._serials)}"}
+        placed = await self._ask("place", {**_ORDER, "vehicle": vehicle})
         if placed:
             await asyncio.sleep(between)
             payment = {

@@ -218,13 +218,13 @@ async def _rebuilt(stack, folder, views):
     assert rebuilding.returncode == 0, log.read_text()[-2000:]
     built = [json.loads(line) for line in said.splitlines()]
     assert {each["view"] for each in built} == set(views)
-    # When it is starved of time, the service goes on with what it has begun.
+    # When it is starved of time, the service goes on with what it has begun, and it watches.
     by_the_service = [
         json.loads(line)["ms"] for line in log.read_text().splitlines() if "rebuild.switched" in line
     ]
     switches = [each["switch_ms"] for each in built if each["switch_ms"]] + by_the_service
     assert len(switches) == len(views)
-    return {each["view"]: each["seconds"] for each in built}, switches
+    return {each["view"]: (each["seconds"], each["completed_by"]) for each in built}, switches
 
 
 def _mails(database, folder):

@@ -9,7 +9,6 @@ import pytest
 from eventstore_helpers import (
     DAY,
     NOON,
-    TERMS,
     a_vault,
     all_views,
     an_order,
@@ -170,7 +169,7 @@ async def test_one_order_can_be_checked_alone(database, told):
 async def test_an_order_that_is_parked_and_erased_shows_no_drift(database, orders, vault):
     """What it waits behind may be its erasure: its keys are gone, and its rows are what they were."""
     order = an_order()
-    order.expire(TERMS, NOON + 30 * DAY)
+    order.expire(NOON + 30 * DAY)
     record(orders, order)
     await fold(database, vault, *all_views(vault))
     erase(database, orders, order)

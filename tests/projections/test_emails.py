@@ -7,7 +7,6 @@ from eventstore_helpers import (
     DOMAIN,
     HOUR,
     NOON,
-    TERMS,
     an_order,
     ask,
     details,
@@ -39,7 +38,7 @@ def mails(shared_database, shared_orders, vault):
 
     async def after(order, columns="kind"):
         record(shared_orders, order)
-        await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+        await fold(shared_database, vault, EmailsView(DOMAIN, vault))
         query = f"SELECT {columns} FROM {_OPENED} WHERE order_id = %s ORDER BY version, kind"
         return ask(shared_database, query, order.id)
 
@@ -52,7 +51,7 @@ def corrected(order):
 
 
 def rejected(order):
-    order.record_rejection("unknown plate", order.generation, NOON + HOUR)
+    order.record_rejection("other", "unknown plate", order.generation, NOON + HOUR)
     return order
 
 
@@ -67,7 +66,7 @@ def refunded(order):
 
 
 def expired(order):
-    order.expire(TERMS, NOON + 30 * DAY)
+    order.expire(NOON + 30 * DAY)
     return order
 
 
@@ -172,12 +171,12 @@ async def test_a_message_id_follows_from_order_version_and_kind(mails):
 async def test_a_rebuilt_view_sends_nothing_again(shared_database, shared_orders, vault):
     """The view is thrown away and built anew: what has left is remembered apart from it (case 54)."""
     record(shared_orders, *stories())
-    await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+    await fold(shared_database, vault, EmailsView(DOMAIN, vault))
     before = tables(shared_database)["emails"]
     ask(shared_database, "UPDATE effect.mails SET attempts = 1, sent_at = clock.now()")
     assert ask(shared_database, mailing._NEXT) == []
     empty_views(shared_database)
-    await fold(shared_database, vault, EmailsView(TERMS, DOMAIN, vault))
+    await fold(shared_database, vault, EmailsView(DOMAIN, vault))
     assert tables(shared_database)["emails"] == before
     assert ask(shared_database, mailing._NEXT) == []
     assert set(ask(shared_database, "SELECT state FROM read.emails")) == {"sent"}
@@ -224,7 +223,7 @@ async def test_the_facts_of_a_mail_are_told_apart(mails):
     [row] = set(rows[1:])
     assert row == (
         '{"email": "new@example.com", "old_email": "driver@example.com"}',
-        '{"plate": "2A2 2345"}',
+        '{"plate": "2A2 2345", "authorisation_code": null}',
         False,
     )
 

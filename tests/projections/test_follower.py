@@ -9,7 +9,6 @@ from eventstore_helpers import (
     DAY,
     HOUR,
     NOON,
-    TERMS,
     a_vault,
     all_views,
     an_order,
@@ -95,7 +94,7 @@ async def test_a_view_that_is_far_behind_does_not_hold_up_the_others(database, o
     monkeypatch.setattr(digesting, "BATCH", 4)
     monkeypatch.setattr(follower, "_STRAGGLERS_BATCH", 2)
     record(orders, *stories())
-    await fold(database, vault, OrderStatusView(TERMS, vault))
+    await fold(database, vault, OrderStatusView(vault))
     ahead = [*record(orders, an_order())][-1]
     async with await projecting(database) as connection:
         one = await lead(connection, vault, *all_views(vault))
@@ -115,7 +114,7 @@ async def test_views_that_stand_near_each_other_are_shown_each_event_once(
     Counted.prepare(database)
     positions = record(orders, *stories())
     await fold(database, vault, Counted(vault))
-    seeing = OrderStatusView(TERMS, vault)
+    seeing = OrderStatusView(vault)
     seeing.see = fails_at(seeing.see, positions[0])
     async with await projecting(database) as connection:
         one = await lead(connection, vault, seeing, Counted(vault))
@@ -143,7 +142,7 @@ def fails_at(see, position):
 def ended():
     """Orders that have ended, with everything in their rows that a person or an authority said."""
     issued = start(pay(an_order()))
-    issued.record_rejection("no such plate: 2A2 2345", issued.generation, NOON + HOUR)
+    issued.record_rejection("other", "no such plate: 2A2 2345", issued.generation, NOON + HOUR)
     issued.correct_email("other@example.com", NOON + 2 * HOUR)
     issued.correct_details(details(plate="3A3 2345"), NOON + 3 * HOUR)
     issue(start(issued, NOON + 4 * HOUR), NOON + 5 * HOUR)
@@ -151,7 +150,7 @@ def ended():
     refunded.request_refund("Jana Nováková is ill", NOON + HOUR)
     refunded.confirm_refund("back", refunded.refund, NOON + DAY)
     expired = an_order()
-    expired.expire(TERMS, NOON + 30 * DAY)
+    expired.expire(NOON + 30 * DAY)
     return [issued, refunded, expired]
 
 
@@ -234,7 +233,7 @@ async def test_rows_and_positions_move_together(database, orders, vault):
     Counted.prepare(database)
     positions = record(orders, *stories())
     async with await projecting(database) as connection:
-        one = await lead(connection, vault, Counted(vault), FailingOnce(TERMS, vault))
+        one = await lead(connection, vault, Counted(vault), FailingOnce(vault))
         with pytest.raises(ConnectionError):
             await take_in(one)
         assert (tables(database)["order_status"], tables(database)["emails"]) == ([], [])
@@ -297,10 +296,10 @@ async def test_a_follower_that_leads_again_trusts_no_memory(database, orders, va
     order = an_order()
     record(orders, order)
     async with await projecting(database) as one, await projecting(database) as other:
-        first = await lead(one, vault, OrderStatusView(TERMS, vault))
+        first = await lead(one, vault, OrderStatusView(vault))
         await take_in(first)
         await give_all_back(first)
-        second = await lead(other, vault, OrderStatusView(TERMS, vault))
+        second = await lead(other, vault, OrderStatusView(vault))
         record(orders, pay(order))
         await take_in(second)
         await give_all_back(second)
@@ -318,7 +317,7 @@ async def test_a_follower_that_leads_again_trusts_no_memory(database, orders, va
 async def test_an_append_wakes_the_view(database, orders, vault, monkeypatch):
     """Polling is for what goes wrong; usually a notification comes at once."""
     monkeypatch.setattr(follower, "HEARTBEAT_SECONDS", 60)
-    async with following(database, vault, OrderStatusView(TERMS, vault)):
+    async with following(database, vault, OrderStatusView(vault)):
         record(orders, an_order())
         await caught_up(database)
         for _ in range(3):
@@ -328,7 +327,7 @@ async def test_an_append_wakes_the_view(database, orders, vault, monkeypatch):
 
 async def test_a_lost_notification_costs_one_poll(database, orders, vault, monkeypatch):
     """Nothing tells the follower, and it sees the event within two seconds all the same."""
-    async with following(database, vault, OrderStatusView(TERMS, vault)):
+    async with following(database, vault, OrderStatusView(vault)):
         record(orders, an_order())
         await caught_up(database)
         monkeypatch.setattr(orders.log_recorder, "_notify_channel", lambda _: None)
@@ -340,7 +339,7 @@ async def test_a_lost_notification_costs_one_poll(database, orders, vault, monke
 async def test_a_killed_listener_connects_again(database, orders, vault):
     """Its connection is cut between two events: the second is seen within two seconds."""
     killing = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
-    async with following(database, vault, OrderStatusView(TERMS, vault)) as task:
+    async with following(database, vault, OrderStatusView(vault)) as task:
         for _ in range(3):
             record(orders, an_order())
             await caught_up(database)
@@ -357,7 +356,7 @@ async def test_readers_are_told_where_the_views_are(database, orders, vault):
     async with await projecting(database) as listening:
         await listening.execute("LISTEN view")
         last = record(orders, an_order())[-1]
-        await fold(database, vault, OrderStatusView(TERMS, vault), a_view("lookup", vault))
+        await fold(database, vault, OrderStatusView(vault), a_view("lookup", vault))
         told = [each.payload async for each in listening.notifies(timeout=5, stop_after=1)]
     assert told == [f"{last} order_status lookup"]
 
@@ -412,7 +411,7 @@ async def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow(
     monkeypatch.setattr(digesting.Log, "after", counted)
     record(orders, *[an_order() for _ in range(120)])
     async with await projecting(database) as connection:
-        following = await lead(connection, vault, OrderStatusView(TERMS, vault))
+        following = await lead(connection, vault, OrderStatusView(vault))
         for _ in sizes:
             await following.advance()
     assert asked == sizes

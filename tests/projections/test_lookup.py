@@ -7,7 +7,6 @@ from eventstore_helpers import (
     HOUR,
     INDEX,
     NOON,
-    TERMS,
     an_order,
     ask,
     details,
@@ -29,7 +28,7 @@ def found(shared_database, shared_orders, vault):
 
     async def after(*orders, email=None, plate=None, country="CZ"):
         record(shared_orders, *orders)
-        await fold(shared_database, vault, OrderStatusView(TERMS, vault), LookupView(INDEX))
+        await fold(shared_database, vault, OrderStatusView(vault), LookupView(INDEX))
         vehicle = Vehicle.of(country, plate) if plate else None
         async with await projecting(shared_database) as connection:
             rows = await lookup.find(connection, INDEX, vehicle=vehicle, email=email)
@@ -39,7 +38,7 @@ def found(shared_database, shared_orders, vault):
 
 
 def expired(order):
-    order.expire(TERMS, NOON + 30 * DAY)
+    order.expire(NOON + 30 * DAY)
     return order
 
 

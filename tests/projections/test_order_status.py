@@ -6,7 +6,6 @@ from eventstore_helpers import (
     DAY,
     HOUR,
     NOON,
-    TERMS,
     an_order,
     ask,
     details,
@@ -29,7 +28,7 @@ def row_of(shared_database, shared_orders, vault):
 
     async def after(order, *columns):
         record(shared_orders, order)
-        await fold(shared_database, vault, OrderStatusView(TERMS, vault))
+        await fold(shared_database, vault, OrderStatusView(vault))
         [row] = ask(
             shared_database, "SELECT to_jsonb(s) FROM read.order_status s WHERE order_id = %s", order.id
         )
@@ -147,6 +146,7 @@ async def test_a_corrected_address_is_the_address(row_of):
     }
 
 
+@pytest.mark.case(3, 4)
 async def test_an_order_whose_day_has_passed_is_on_hold(row_of):
     """Why is in the row; a new day releases it (cases 3, 4)."""
     order = pay(an_order(details(1)), at=NOON + 3 * DAY)
@@ -161,7 +161,7 @@ async def test_an_order_whose_day_has_passed_is_on_hold(row_of):
 async def test_a_started_registration_is_under_way(row_of):
     """Since when and by which rule; it is due for nothing any more."""
     order = pay(an_order())
-    order.start_when_due(1, TERMS, MIDNIGHT - 12 * HOUR)
+    order.start_when_due(1, MIDNIGHT - 12 * HOUR)
     assert await row_of(order, "status", "started_at", "started_rule", "due_at") == {
         "status": "registering",
         "started_at": "2026-06-07T10:00:00+00:00",
@@ -182,10 +182,11 @@ async def test_an_issued_vignette_is_shown_as_the_authority_confirmed_it(row_of)
     }
 
 
+@pytest.mark.case(49)
 async def test_a_rejection_calls_the_customer_to_act(row_of):
     """The reason stays until a correction answers it (case 49)."""
     order = start(pay(an_order()))
-    order.record_rejection("unknown plate", order.generation, NOON + HOUR)
+    order.record_rejection("other", "unknown plate", order.generation, NOON + HOUR)
     columns = ("status", "rejection_reason", "started_at")
     rejected = await row_of(order, *columns)
     assert rejected == {"status": "action_needed", "rejection_reason": "unknown plate", "started_at": None}
@@ -209,7 +210,7 @@ async def test_an_order_that_nobody_paid_is_expired(row_of):
     """Nothing is outstanding any more; money in part is on its way back instead."""
     unpaid, partly = an_order(), pay(an_order(), 100)
     for order in (unpaid, partly):
-        order.expire(TERMS, NOON + 30 * DAY)
+        order.expire(NOON + 30 * DAY)
     assert await row_of(unpaid, "status", "outstanding") == {"status": "expired", "outstanding": 0}
     assert await row_of(partly, "status", "refund") == {"status": "refund_pending", "refund": 100}
 

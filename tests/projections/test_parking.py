@@ -12,7 +12,6 @@ from eventstore_helpers import (
     DAY,
     DOMAIN,
     NOON,
-    TERMS,
     all_views,
     an_order,
     ask,
@@ -51,7 +50,7 @@ class Failing(OrderStatusView):
     """Can't take in some orders from some version on."""
 
     def __init__(self, vault, order_id, version=2, error=None):
-        super().__init__(TERMS, vault)
+        super().__init__(vault)
         self.order_id, self.version = order_id, version
         self.error = error or ValueError(f"what a view might say: {PLATE}")
 
@@ -137,7 +136,7 @@ def poisons():
             column="state",
             value=b'{"v": 1, "at": "2026-06-01T10:00:00Z", "by": "x", "cmd": null, "cor": null, "data": {}}',
         ),
-        "keys lost": KeysLost("MissingKeys: .*restore personal.keys", "order.placed.v2", version=1),
+        "keys lost": KeysLost("MissingKeys: .*restore personal.keys", "order.placed.v3", version=1),
         "see fails": Poison(r"ValueError in see, .*test_parking.py:\d+", everywhere=False, make=Failing),
         "null refused": Poison(
             r"NotNullViolation order_status_\d+ order_number",
@@ -344,7 +343,7 @@ async def test_mails_of_an_order_that_goes_on_are_called_for_once(database, orde
     """Those after the poison now, those before it and those of other orders not again."""
     waiting, other = start(pay(an_order())), pay(an_order())
     record(orders, waiting, other)
-    emails = EmailsView(TERMS, DOMAIN, vault)
+    emails = EmailsView(DOMAIN, vault)
     see, poisoned = emails.see, True
 
     def seeing(event, order, noted):
@@ -385,7 +384,7 @@ class Interrupting(OrderStatusView):
     """Meets an error of the world the first time."""
 
     def __init__(self, vault, error, where):
-        super().__init__(TERMS, vault)
+        super().__init__(vault)
         self._error, self._where = error, where
 
     async def settle(self):
@@ -463,7 +462,7 @@ async def test_after_the_poison_batches_are_large_again(database, orders, vault,
     monkeypatch.setattr(digesting.Log, "after", counted)
     placed = [an_order() for _ in range(60)]
     record(orders, *placed[:30])
-    await fold(database, vault, OrderStatusView(TERMS, vault))
+    await fold(database, vault, OrderStatusView(vault))
     record(orders, *placed[30:])
     async with await projecting(database) as connection:
         one = await lead(connection, vault, Failing(vault, placed[-1].id, version=1))

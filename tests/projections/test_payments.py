@@ -6,7 +6,6 @@ from eventstore_helpers import (
     DAY,
     HOUR,
     NOON,
-    TERMS,
     an_order,
     ask,
     details,
@@ -49,7 +48,7 @@ async def test_an_order_without_money_has_no_booking(bookings):
     """Placed, corrected, expired: no money moved."""
     order = an_order()
     order.correct_details(details(5), NOON + HOUR)
-    order.expire(TERMS, NOON + 30 * DAY)
+    order.expire(NOON + 30 * DAY)
     assert await bookings(order) == []
 
 
@@ -108,6 +107,7 @@ async def test_money_that_nobody_waited_for_is_set_aside_whole(bookings):
     assert (await bookings(order))[1] == ("in", "payment", "booked", PRICE, PRICE, 0)
 
 
+@pytest.mark.case(39)
 async def test_surplus_of_a_cheaper_product_is_of_no_payment(bookings):
     """No money moved: it has a row of its own, and what the order costs less no longer counts (case 39)."""
     order = pay(an_order(details(7, "CZ-30D")))

@@ -1,18 +1,21 @@
 """Editions are built beside the live one and shown in its place: no reader notices, and nothing is done twice."""
 
 import asyncio
+import io
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
+from rich.console import Console
 
 from eventstore_helpers import (
     DAY,
+    MASTER,
     NOON,
-    TERMS,
     a_vault,
     all_views,
     an_order,
@@ -36,6 +39,8 @@ from vignettes.projections.lease import STALE_SECONDS, LeaseLost
 from vignettes.projections.order_status import DEFINITION, OrderStatusView
 from vignettes.projections.rebuild import Builder, Rebuild
 from vignettes.projections.view import Definition
+from vignettes.runtime import rebuilding
+from vignettes.runtime.settings import load_settings
 
 VIEW = "order_status"
 
@@ -285,6 +290,53 @@ async def free(database, number):
 _HERE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
+class Slow(OrderStatusView):
+    """Writes at leisure, and notes how many transactions are open while it sees events."""
+
+    open_ = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+    )
+
+    def __init__(self, database, vault, found):
+        super().__init__(vault)
+        self._database, self._found = database, found
+
+    def see(self, event, order, noted):
+        self._found.extend(ask(self._database, self.open_))
+        super().see(event, order, noted)
+
+    async def write(self, connection, edition):
+        await connection.execute("SELECT pg_sleep(0.05)")
+        await super().write(connection, edition)
+
+
+@pytest.mark.usefixtures("small")
+async def test_no_transaction_is_open_while_orders_are_folded(database, orders, vault, past):
+    """That needs the processor, which others may have for long: the database ends a session that stops within one."""
+    found = []
+    begun(database)
+    await building(database, vault, *(Slow(database, vault, found) for _ in range(2))).run()
+    assert found == [0] * head(database)
+
+
+@pytest.mark.parametrize(("limit", "is_quick"), [(60, True), (0, False)])
+async def test_parts_grow_only_while_they_are_quick(
+    database, orders, vault, past, monkeypatch, limit, is_quick
+):
+    """It begins with few events: who is starved of the processor must not learn that by losing the lease."""
+    monkeypatch.setattr(digesting, "FIRST_BATCH", 6)
+    monkeypatch.setattr(digesting, "SMALL_BATCH", 6)
+    monkeypatch.setattr(digesting, "LONGEST_BATCH_SECONDS", limit)
+    telling = Telling()
+    begun(database)
+    await building(database, vault, VIEW, tell=telling).run()
+    told = [0, *(each.orders for each in telling.heard if each.phase == "orders")]
+    parts = [after - before for before, after in pairwise(told)]
+    assert parts[0] <= 2
+    assert (max(parts) > 2) == is_quick
+
+
 @pytest.mark.usefixtures("small")
 async def test_two_do_not_build_one_edition(database, orders, vault, past):
     """The second finds it taken; once the first is silent for too long it goes on, and the first can write no more."""
@@ -368,6 +420,112 @@ async def test_what_somebody_has_just_begun_is_left_to_him(database, orders, vau
         await until(lambda: answer(live(database, VIEW) == number))
 
 
+# --- by the command, whatever comes between ---
+
+
+@pytest.fixture
+def settings(database, tmp_path):
+    """Return settings with the keys of these tests."""
+    key = tmp_path / "master.key"
+    key.write_text(MASTER.hex())
+    key.chmod(0o600)
+    return load_settings(database_url=database, master_key_file=key, data_dir=tmp_path)
+
+
+@pytest.fixture
+def interrupting(monkeypatch):
+    """Let something happen once, when the command's own build has told so often of a phase."""
+
+    def interrupting(phase, times, act):
+        telling, tell = Telling(phase, times, act), rebuilding._Bar.tell
+
+        def telling_both(bar, progress):
+            tell(bar, progress)
+            telling(progress)
+
+        monkeypatch.setattr(rebuilding._Bar, "tell", telling_both)
+
+    return interrupting
+
+
+def by_command(settings, said):
+    """Build the view as the command does, in a thread of its own."""
+    return asyncio.to_thread(rebuilding.rebuild, settings, VIEW, Console(file=said, width=200))
+
+
+def cut(database):
+    """End both sessions of the command's build."""
+    query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s"
+    ask(database, query, "vignettes rebuilding")
+
+
+@pytest.mark.parametrize("phase", ["orders", "events"])
+@pytest.mark.usefixtures("small")
+async def test_the_command_goes_on_when_its_connections_are_cut(
+    database, orders, vault, past, settings, interrupting, phase
+):
+    """It says so, connects again, and takes in each order once."""
+    expected, said = tables(database), io.StringIO()
+    interrupting(phase, 2, lambda: cut(database))
+    begun(database)
+    if phase == "events":
+        ask(database, "UPDATE view.editions SET scan_until = NULL WHERE state = 'building'")
+    rebuilt = await by_command(settings, said)
+    assert (rebuilt.edition, rebuilt.completed_by) == (live(database, VIEW), None)
+    assert rebuilt.switch_ms > 0
+    assert rebuilt.orders == (len(past) if phase == "orders" else 0)
+    assert "Trying again." in said.getvalue()
+    assert tables(database) == expected
+
+
+async def test_the_command_gives_up_when_nothing_is_heard_of_the_build_for_long(
+    database, orders, vault, past, settings, monkeypatch
+):
+    """What the database says each time is told, and that what was built stays."""
+    monkeypatch.setattr(rebuilding, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(rebuilding, "_LOOK_EVERY_SECONDS", 0.01)
+    tries = []
+
+    async def refused(_):
+        tries.append(1)
+        raise psycopg.OperationalError("no room left on the device")
+
+    monkeypatch.setattr(Rebuild, "run", refused)
+    with pytest.raises(rebuilding.Stopped, match="no room left on the device\nWhat was built stays"):
+        await by_command(settings, io.StringIO())
+    assert len(tries) > 1
+
+
+@pytest.mark.usefixtures("small")
+async def test_the_command_watches_who_takes_the_build_over(
+    database, orders, vault, past, settings, interrupting
+):
+    """Its lease is lost, and the view is live in the end: that is what was asked for, and it says by whom."""
+    said, number = io.StringIO(), begun(database)
+
+    def overtaken():
+        ask(
+            database,
+            "UPDATE view.editions SET term = term + 1, holder = 'another/4711/x', "
+            "heartbeat_at = clock_timestamp() + interval '1 h' WHERE id = %s",
+            number,
+        )
+
+    interrupting("orders", 2, overtaken)
+    command = asyncio.create_task(by_command(settings, said))
+    await until(lambda: answer("another/4711 builds order_status: this is its progress." in said.getvalue()))
+    ask(
+        database,
+        "UPDATE view.editions SET scan_until = NULL, position = %s WHERE id = %s",
+        head(database),
+        number,
+    )
+    ask(database, "SELECT view.switch(%s)", number)
+    rebuilt = await command
+    assert (rebuilt.edition, rebuilt.completed_by, rebuilt.switch_ms) == (number, "another/4711", None)
+    assert "another/4711 completed it." in rebuilding.shown(rebuilt)
+
+
 # --- another version ---
 
 
@@ -384,7 +542,7 @@ class Newer(Definition):
         return super().reading().replace("o.zone, ", "")
 
 
-NEWER = Newer(VIEW, 2, (VIEW,), (VIEW,))
+NEWER = Newer(VIEW, DEFINITION.version + 1, (VIEW,), (VIEW,))
 
 
 class NewerView(OrderStatusView):
@@ -400,7 +558,7 @@ class NewerView(OrderStatusView):
 
 def newer(vault):
     """Return a view of the next version."""
-    return NewerView(TERMS, vault)
+    return NewerView(vault)
 
 
 def columns(database):
@@ -419,7 +577,7 @@ async def test_a_view_of_another_version_is_shown_when_it_is_complete(database, 
         assert editions.install(connection, [NEWER]) == [VIEW]
     assert live(database, VIEW) == before
     assert (await building(database, vault, newer(vault), newer(vault)).run()).edition != before
-    assert live(database, VIEW, "version") == 2
+    assert live(database, VIEW, "version") == NEWER.version
     assert "zone" not in columns(database)
     assert columns(database)["received"] == "text"
     assert set(ask(database, "SELECT split_part(received, ' ', 2) FROM read.order_status")) == {"CZK"}
@@ -445,10 +603,10 @@ async def test_code_of_another_version_does_not_write_what_it_does_not_know(data
 async def test_an_edition_of_a_version_that_nobody_deploys_is_dropped(database, vault, past):
     """Only the newest code builds: what was under way for another is begun anew."""
     old = begun(database, NEWER)
-    number = begun(database, Newer(VIEW, 3, (VIEW,), (VIEW,)))
+    number = begun(database, Newer(VIEW, NEWER.version + 1, (VIEW,), (VIEW,)))
     assert edition(database, old) is None
     assert ask(database, "SELECT to_regclass(%s)::text", f"edition.order_status_{old}") == [None]
-    assert edition(database, number)["version"] == 3
+    assert edition(database, number)["version"] == NEWER.version + 1
 
 
 async def test_an_operators_own_view_is_not_thrown_away(database, orders, vault, past):
@@ -463,7 +621,7 @@ async def test_an_operators_own_view_is_not_thrown_away(database, orders, vault,
     assert ask(database, "SELECT count(*) FROM public.mine") == [len(past)]
     ask(database, "DROP VIEW public.mine")
     await until(lambda: building(database, vault, newer(vault), newer(vault)).run())
-    assert live(database, VIEW, "version") == 2
+    assert live(database, VIEW, "version") == NEWER.version
 
 
 async def test_an_operators_own_view_shows_the_new_edition(database, orders, vault, past):
@@ -642,6 +800,40 @@ async def reading(database):
         yield connection
 
 
+class Starved(psycopg.AsyncConnection):
+    """Has to wait for the processor whenever there is an answer, and notes how many locks it holds meanwhile."""
+
+    held_by = (
+        "SELECT count(*) FROM pg_locks WHERE pid = %s AND locktype IN ('relation', 'tuple', 'transactionid')"
+    )
+
+    def watch(self, database):
+        self._database, self.held = database, []
+
+    async def execute(self, query, params=None, **options):
+        cursor = await super().execute(query, params, **options)
+        self.held += ask(self._database, self.held_by, self.info.backend_pid)
+        return cursor
+
+
+async def test_a_switch_never_waits_for_the_process_that_asks_for_it(database, orders, vault, past):
+    """When that hears of it everything is done: it may be starved of the processor, and readers would wait with it."""
+    number = begun(database)
+    ask(
+        database,
+        "UPDATE view.editions SET scan_until = NULL, position = %s WHERE id = %s",
+        head(database),
+        number,
+    )
+    role = conninfo(database, "vignettes_projector")
+    async with await Starved.connect(role, autocommit=True) as starved:
+        starved.watch(database)
+        switched = await rebuild._switch(starved, number)
+    assert (switched.edition, live(database, VIEW)) == (number, number)
+    assert set(starved.held) == {0}
+    assert switched.seconds > 0
+
+
 async def test_a_switch_that_waits_for_readers_is_heard_of(database, orders, vault, past, monkeypatch):
     """However long that takes, nobody takes it for gone and builds beside it."""
     beats, switch = [], rebuild._switch
@@ -663,7 +855,7 @@ class Failing(OrderStatusView):
     """Can't take in an order from its second event on: it fails itself, or its row is refused."""
 
     def __init__(self, vault, order_id, how):
-        super().__init__(TERMS, vault)
+        super().__init__(vault)
         self._order_id, self._how = order_id, how
 
     def see(self, event, order, noted):

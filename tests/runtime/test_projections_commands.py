@@ -14,7 +14,6 @@ from rich.console import Console
 
 from eventstore_helpers import (
     MASTER,
-    TERMS,
     a_vault,
     all_views,
     an_order,
@@ -100,7 +99,7 @@ def told(run):
 async def following(database):
     """Keep the order's rows up to date as the role does, until the block ends."""
     vault = a_vault()
-    follower = Follower(conninfo(database, "vignettes_projector"), [OrderStatusView(TERMS, vault)], vault)
+    follower = Follower(conninfo(database, "vignettes_projector"), [OrderStatusView(vault)], vault)
     task = asyncio.create_task(follower.run())
     try:
         yield
@@ -120,7 +119,7 @@ async def test_status_tells_programs_how_every_view_stands(database, orders, tol
     """The live ones first, each with its distance from the log."""
     positions = record(orders, *stories())
     vault = a_vault()
-    await fold(database, vault, OrderStatusView(TERMS, vault))
+    await fold(database, vault, OrderStatusView(vault))
     found = (await told("status"))["editions"]
     assert [each["view"] for each in found] == sorted(VIEWS)
     assert {each["state"] for each in found} == {"live"}
@@ -293,7 +292,7 @@ async def without_keys(database, orders):
     ask(database, "CREATE TABLE public.backup AS SELECT * FROM personal.keys WHERE order_id = %s", lost.id)
     ask(database, "DELETE FROM personal.keys WHERE order_id = %s", lost.id)
     vault = a_vault()
-    await fold(database, vault, OrderStatusView(TERMS, vault))
+    await fold(database, vault, OrderStatusView(vault))
     return lost
 
 

@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 
 from eventstore_helpers import (
     HOUR,
-    MASTER,
     NOON,
-    TERMS,
     an_order,
     ask,
     details,
@@ -28,19 +27,10 @@ from vignettes.runtime.settings import load_settings
 
 
 @pytest.fixture
-def settings(database, tmp_path):
-    """Return what the command is told by its environment."""
-    key = tmp_path / "key"
-    key.write_text(MASTER.hex())
-    key.chmod(0o600)
-    return {"database_url": database, "master_key_file": str(key), "data_dir": str(tmp_path)}
-
-
-@pytest.fixture
 def vignettes(settings):
     """Run the command line as a process, as people do."""
     told = {f"VIGNETTES_{name.upper()}": value for name, value in settings.items()}
-    environment = {**os.environ, "COLUMNS": "120", **told}
+    environment = {**os.environ, "COLUMNS": "160", **told}
 
     def call(*arguments):
         command = [sys.executable, "-m", "vignettes", *arguments]
@@ -57,7 +47,7 @@ async def told(database, orders, settings):
     in_time = pay(an_order(details(3)))
     at_once = issue(start(pay(an_order(details(9)))))
     late = pay(an_order(details(0)))
-    late.start_when_due(late.generation, TERMS, late.deadline(TERMS).due_at + HOUR)
+    late.start_when_due(late.generation, late.deadline.due_at + HOUR)
     record(orders, in_time, at_once, late)
     ask(database, "UPDATE clock.shift SET ahead = %s - clock_timestamp()", NOON + 2 * HOUR)
     known = load_settings(**settings)
@@ -79,6 +69,36 @@ async def test_promises_are_told_by_day_and_by_order(told, vignettes):
     assert [(each["order_number"], each["state"]) for each in broken] == [(told.number, "broken")]
     [same_day] = [each for each in report["days"] if each["promise"] == 2]
     assert (same_day["kept"], same_day["broken"]) == (0, 1)
+
+
+async def test_who_was_let_down_is_told_with_the_outage_that_explains_it(told, vignettes, database):
+    """Announced for the same country, between the time that was due and the start; otherwise nothing explains it."""
+    report = json.loads(vignettes("promises", "--json").stdout)
+    assert (report["explained"], report["unexplained"]) == (0, 4)  # three mails did not leave either
+    assert "unexplained" in vignettes("promises").stdout
+    due = told.started_at - HOUR
+    for country, begins_at, ends_at in (
+        ("SK", due - HOUR, due + HOUR),
+        ("CZ", due - HOUR, due),
+        ("CZ", due + 2 * HOUR, due + 3 * HOUR),
+    ):
+        announce(database, country, begins_at, ends_at)
+    assert json.loads(vignettes("promises", "--json").stdout)["explained"] == 0
+    outage = announce(database, "CZ", due + HOUR / 4, due + HOUR / 2)
+    report = json.loads(vignettes("promises", "--json").stdout)
+    assert (report["explained"], report["unexplained"]) == (1, 3)
+    assert [each["outage_id"] for each in report["trouble"] if each["promise"] == 2] == [str(outage)]
+    shown = " ".join(vignettes("promises").stdout.split())
+    assert "Explained by an announced outage: 1; unexplained: 3." in shown
+    assert "announced by ops@night" in shown
+
+
+def announce(database, country, begins_at, ends_at):
+    """Put an announced outage on record."""
+    outage = uuid4()
+    row = (outage, country, begins_at, ends_at, None, "ops@night", NOON)
+    ask(database, "INSERT INTO log.outages VALUES (%s, %s, %s, %s, %s, %s, %s)", *row)
+    return outage
 
 
 async def test_days_before_are_left_out_when_asked(told, vignettes, database):

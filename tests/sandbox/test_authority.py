@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from vignettes.sandbox.authority import Authority, AuthorityRegister
+from vignettes.sandbox.faults import Fault, Mode
 from vignettes.services.web.serving import serving
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -62,6 +64,7 @@ async def test_a_registration_is_answered_with_its_number_and_found_again(author
             "number": "CZ1000000001",
             "authority_reference": "CZ-2026-000001",
             "registered_at": NOON.isoformat(),
+            "authorisation_code": "E556FDFE",
         }
         vehicle = {"country": "CZ", "plate": "1AB2345", "valid_from": "2026-12-01"}
         for wanted in ({"reference": "order-1"}, vehicle):
@@ -69,6 +72,56 @@ async def test_a_registration_is_answered_with_its_number_and_found_again(author
             assert found == {"registrations": [answer.json()]}
         other = await http.get("/registrations", params={**vehicle, "plate": "XX"})
         assert other.json() == {"registrations": []}
+
+
+@pytest.mark.parametrize(
+    ("overlaps_from", "overlaps_until", "found"),
+    [
+        ("2026-11-01", "2026-11-30", 0),
+        ("2026-11-01", "2026-12-01", 1),
+        ("2026-12-10", "2026-12-10", 1),
+        ("2026-12-11", "2026-12-20", 0),
+        ("2026-12-10T14:30:00+02:00", "2026-12-11T14:29:59+02:00", 1),
+    ],
+)
+async def test_what_covers_a_vehicle_in_a_period_is_found(authority, overlaps_from, overlaps_until, found):
+    """By its plate, whoever had it registered; to the day."""
+    period = {"overlaps_from": overlaps_from, "overlaps_until": overlaps_until}
+    async with client(authority) as http:
+        await submit(http)
+        await submit(http, reference="order-2", plate="XX")
+        answer = await http.get("/registrations", params={"country": "CZ", "plate": "1AB2345", **period})
+    assert len(answer.json()["registrations"]) == found
+
+
+async def test_a_registration_has_a_document_of_one_page(authority):
+    """A PDF that says what was registered; every place in its table is where the object begins."""
+    async with client(authority) as http:
+        submitted = (await submit(http, plate="1AB(Ž)")).json()
+        answer = await http.get(f"/registrations/{submitted['authority_reference']}/document")
+        assert (await http.get("/registrations/CZ-0/document")).status_code == 404
+        authority.set_mode("CZ", "down")
+        assert (await http.get(answer.request.url)).status_code == 503
+    paper = answer.content
+    assert answer.headers["content-type"] == "application/pdf"
+    assert b"(Vehicle 1AB\\(?\\))" in paper
+    table = int(paper.rpartition(b"startxref\n")[2].split()[0])
+    assert paper[table:].startswith(b"xref\n0 6\n")
+    for number in range(1, 6):
+        place = int(paper[table:].splitlines()[number + 2].split()[0])
+        assert paper[place:].startswith(b"%d 0 obj" % number)
+
+
+async def test_a_validity_may_change_later(authority, register):
+    """By our reference or its own; what nobody knows changes nothing (case 51)."""
+    async with client(authority) as http:
+        submitted = (await submit(http)).json()
+        for reference, until in (("order-1", "2027-01-31"), (submitted["authority_reference"], "2027-02-28")):
+            register.change(reference, until)
+            found = (await http.get("/registrations", params={"reference": "order-1"})).json()
+            assert [each["valid_until"] for each in found["registrations"]] == [until]
+    register.change("order-9", "2028-01-01")
+    assert [each["valid_until"] for each in authority.registrations()] == ["2027-02-28"]
 
 
 async def test_a_second_submission_makes_a_second_registration(authority):
@@ -116,11 +169,11 @@ async def test_registrations_and_counts_survive_a_restart(tmp_path):
 
 async def test_a_mode_lasts_for_its_times_and_then_all_is_well(authority, register):
     """Every submission counts, whatever its outcome."""
-    authority.set_mode("CZ", "reject", times=2)
+    authority.set_mode("CZ", "reject", times=2, reason="already_covered")
     async with client(authority) as http:
         answers = [await submit(http) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [422, 422, 201]
-    assert answers[0].json() == {"reason": "plate_not_accepted"}
+    assert answers[0].json() == {"reason": "already_covered"}
     assert register.requests("order-1") == authority.registrations()[0]["requests"] == 3
 
 
@@ -154,6 +207,46 @@ async def test_a_slow_authority_answers_in_the_end(authority):
         began = time.monotonic()
         assert (await submit(http)).status_code == 201
         assert time.monotonic() - began >= 0.2
+
+
+async def test_a_flaky_authority_fails_in_its_share_of_calls_half_of_them_after_success(authority):
+    """Submissions meet silence, questions a 503."""
+    authority.set_mode(None, "flaky", share=0.5, seed=1)
+    silent = set()
+    async with client(authority) as http:
+
+        async def one(reference):
+            try:
+                await http.post("/registrations", json=BODY | {"reference": reference}, timeout=1.5)
+            except httpx.ReadTimeout:
+                silent.add(reference)
+
+        await asyncio.gather(*(one(f"order-{number}") for number in range(40)))
+        asked = [await http.get("/registrations", params={"reference": "order-1"}) for _ in range(40)]
+    after_success = {row["order_id"] for row in authority.registrations()} & silent
+    assert 10 < len(silent) < 30
+    assert 0 < len(after_success) < len(silent)
+    assert 10 < [answer.status_code for answer in asked].count(503) < 30
+
+
+def test_which_calls_of_a_flaky_authority_fail_follows_from_the_seed():
+    """The same again for the same seed, half of the failures after success; another seed, others."""
+
+    def modes(seed):
+        fault = Fault(Mode.FLAKY, share=0.3, seed=seed)
+        return [fault.for_submission(f"order-{number}", 1) for number in range(1000)]
+
+    assert modes(1) == modes(1) != modes(2)
+    counted = Counter(modes(1))
+    assert counted.keys() == {"ok", "timeout_after_success", "timeout_before"}
+    assert 120 < counted["timeout_after_success"] < 180 > counted["timeout_before"] > 120
+
+
+@pytest.mark.parametrize("how", [{"share": 1.1}, {"share": -0.1}])
+def test_a_share_is_a_share(authority, how):
+    """More than every call can't fail."""
+    with pytest.raises(ValueError, match="share"):
+        authority.set_mode(None, "flaky", **how)
 
 
 @pytest.mark.parametrize(("mode", "registered"), [("timeout_after_success", 1), ("timeout_before", 0)])

@@ -128,6 +128,7 @@ async def test_an_unknown_order_is_not_found(service):
     assert [code(reply) for reply in replies] == [("not_found", "order_id")] * 5
 
 
+@pytest.mark.case(40, 41)
 async def test_a_refund_needs_money_and_an_order_that_has_not_started(service):
     """`not_paid` before the money, `not_refundable` after the start; a correction then is `already_started` (40)."""
     placed = await service.place()
@@ -148,6 +149,7 @@ async def test_a_payment_id_with_another_amount_is_a_conflict(service):
     assert code(other) == ("conflict", "payment_id")
 
 
+@pytest.mark.case(13)
 async def test_a_start_before_the_authority_sells_is_refused(service):
     """Czechia sells thirty days ahead; the order stays scheduled for the opening (13)."""
     placed = await service.place(valid_from=(await service.day(60)).isoformat())
@@ -292,6 +294,7 @@ async def test_money_that_can_not_be_is_refused(service):
 # --- the start
 
 
+@pytest.mark.case(36)
 async def test_a_start_before_the_money_is_a_wish_that_fires_on_its_arrival(service):
     """Kept (36): the vignette follows the money at once, a week before its mark."""
     placed = await service.place()
@@ -303,6 +306,7 @@ async def test_a_start_before_the_money_is_a_wish_that_fires_on_its_arrival(serv
     assert order["started_rule"] == "at_once"
 
 
+@pytest.mark.case(35)
 async def test_the_start_pressed_twice_answers_the_same(service):
     """Two buttons, two commands, one start (35); before the money one wish."""
     placed = await service.place()

@@ -9,7 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from service import until
-from vignettes.services.deadlines import message_id
+from vignettes.services.emitting import message_id
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 
@@ -94,6 +94,7 @@ async def test_an_order_for_next_week_starts_twelve_hours_before(service):
     assert timedelta(0) <= datetime.fromisoformat(order["started_at"]) - due < timedelta(minutes=1)
 
 
+@pytest.mark.case(16)
 async def test_after_a_long_jump_everything_overdue_fires_once_earliest_validity_first(service):
     """As after an outage of our own (16), for orders paid in another order than they begin."""
     days = (12, 9, 15, 10, 14, 11)
@@ -112,6 +113,7 @@ async def test_after_a_long_jump_everything_overdue_fires_once_earliest_validity
         assert (started, held) == ((1, 0))
 
 
+@pytest.mark.case(38)
 async def test_an_old_trigger_changes_nothing_after_a_corrected_start(service):
     """The order now begins later; the trigger of its first generation comes all the same (38)."""
     order_id, due = await paid(service, valid_from="2030-06-07")

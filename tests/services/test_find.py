@@ -6,7 +6,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 from pydantic import ValidationError
 
-from eventstore_helpers import DAY, INDEX, NOON, TERMS, a_vault, an_order, details, fold, pay, record
+from eventstore_helpers import DAY, INDEX, NOON, a_vault, an_order, details, fold, pay, record
 from vignettes.domain.errors import InvalidValue
 from vignettes.eventstore.connections import conninfo
 from vignettes.messages.queries import FindOrders
@@ -29,7 +29,7 @@ async def on_record(database, orders):
 
     async def recorded(*changed):
         record(orders, *changed)
-        await fold(database, vault, OrderStatusView(TERMS, vault), LookupView(INDEX))
+        await fold(database, vault, OrderStatusView(vault), LookupView(INDEX))
 
     return recorded
 

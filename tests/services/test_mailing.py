@@ -3,14 +3,16 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from uuid import uuid4
 
 import pytest
 
 from eventstore_helpers import (
+    DAY,
     DOMAIN,
     HOUR,
     NOON,
-    TERMS,
     a_vault,
     an_order,
     ask,
@@ -23,16 +25,21 @@ from eventstore_helpers import (
     start,
 )
 from service import until
+from vignettes.domain import details as of_order
+from vignettes.domain.outages import Outage
 from vignettes.domain.personal import DataClass
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.emails import EmailsView
 from vignettes.sandbox.inbox import Inbox
+from vignettes.services.authorities import Document
+from vignettes.services.authorities.documents import sealed
 from vignettes.services.deciding import Payee
 from vignettes.services.links import Links
 from vignettes.services.mailing import Mailing
 from vignettes.services.writing import Sender, Writing
 
 SENDER = Sender(f"Vignettes <orders@{DOMAIN}>", None, None)
+PDF = Document("application/pdf", b"%PDF-1.7\n\xe2\xe3\xcf\xd3 one page\n%%EOF\n")
 SUBJECTS = "SELECT subject FROM read.emails WHERE order_id = %s ORDER BY position, kind"
 
 
@@ -59,7 +66,7 @@ def on_record(database, orders):
 
     async def recorded(*changed):
         record(orders, *changed)
-        await fold(database, vault, EmailsView(TERMS, DOMAIN, vault))
+        await fold(database, vault, EmailsView(DOMAIN, vault))
 
     return recorded
 
@@ -87,6 +94,44 @@ async def arrived(inbox, count):
 
     await until(look)
     return inbox.messages()
+
+
+@pytest.fixture
+def enclosed(inbox, monkeypatch):
+    """Give what was attached to the mails that arrived: their kind, and file name, type and content of each."""
+    keep, arrived_so_far = inbox.handle_DATA, []
+
+    async def open_too(server, session, envelope):
+        letter = message_from_bytes(envelope.original_content, policy=policy.default)
+        parts = [(p.get_filename(), p.get_content_type(), p.get_content()) for p in letter.iter_attachments()]
+        arrived_so_far.append((letter["X-Mail-Kind"], parts))
+        return await keep(server, session, envelope)
+
+    monkeypatch.setattr(inbox, "handle_DATA", open_too)
+    return arrived_so_far
+
+
+@pytest.fixture
+def issued_with_document(database, on_record):
+    """Put an order on record whose vignette came with the authority's document, kept as the service keeps it."""
+
+    async def placed_to_issued():
+        order = an_order()
+        await on_record(order)
+        [key] = ask(database, "SELECT vehicle_view FROM personal.keys WHERE order_id = %s", order.id)
+        kept = sealed(PDF, bytes(key))
+        row = (order.id, kept.digest, kept.media_type, kept.size, kept.sealed)
+        ask(
+            database,
+            "INSERT INTO effect.documents (order_id, digest, media_type, size, sealed) VALUES (%s, %s, %s, %s, %s)",
+            *row,
+        )
+        document = of_order.Document(kept.media_type, kept.size, kept.digest)
+        vignette = of_order.Vignette("CZ/0001", "ref-1", NOON, NOON + 10 * DAY, "K7P4", document)
+        start(pay(order)).record_issue(vignette, order.generation, NOON)
+        return order
+
+    return placed_to_issued
 
 
 async def sent(database, count):
@@ -141,7 +186,7 @@ async def test_a_mail_under_way_comes_on_record_when_the_mailer_is_told_to_stop(
 async def test_no_file_of_the_database_holds_personal_data(postgres, database, inbox, on_record, mailing):
     """Log, views, mails that left, and the write-ahead log of all of them: sealed wherever it is written (I11)."""
     order = start(pay(an_order(details(plate="7CA N4RY"), email="canary.7f3a@example.com")))
-    order.record_rejection("canary.7f3a drives 7CA N4RY", order.generation, NOON + HOUR)
+    order.record_rejection("other", "canary.7f3a drives 7CA N4RY", order.generation, NOON + HOUR)
     order.request_refund("says canary.7f3a", NOON + 2 * HOUR)
     await on_record(order)
     async with mailing():
@@ -158,7 +203,7 @@ async def test_no_file_of_the_database_holds_personal_data(postgres, database, i
 async def test_a_mail_whose_address_was_erased_is_never_sent(database, orders, inbox, on_record, mailing):
     """Though the view has not heard of it: the keys are gone. The others' mails leave."""
     gone, other = an_order(email="gone@example.com"), an_order(email="other@example.com")
-    gone.expire(TERMS, NOON + 720 * HOUR)
+    gone.expire(NOON + 720 * HOUR)
     await on_record(gone, other)
     erase(database, orders, gone)
     async with mailing():
@@ -183,3 +228,103 @@ async def test_a_mail_leaves_without_the_plate_that_was_erased(database, orders,
         assert "2A2" not in mail["text"] + mail["html"]
         assert "None" not in mail["text"] + mail["html"]
     assert ask(database, "SELECT count(subject) FROM effect.mails") == [0]
+
+
+async def test_the_official_document_goes_with_the_confirmation(
+    database, on_record, mailing, enclosed, issued_with_document
+):
+    """To whoever corrects the address too, and with no other mail; the code is told in the text."""
+    order = await issued_with_document()
+    order.record_validity(NOON, NOON + 20 * DAY, NOON + HOUR)
+    order.correct_email("new@example.com", NOON + 2 * HOUR)
+    await on_record(order)
+    async with mailing():
+        await sent(database, 7)
+    attached = [("vignette-CZ-0001.pdf", "application/pdf", PDF.content)]
+    assert [kind for kind, _ in enclosed].count("issued") == 2
+    assert "validity_changed" in [kind for kind, _ in enclosed]
+    assert all(parts == (attached if kind == "issued" else []) for kind, parts in enclosed)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "DELETE FROM effect.documents",
+        "UPDATE effect.documents SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1)",
+        "UPDATE effect.documents SET sealed = ''",
+        "UPDATE personal.keys SET vehicle = NULL, vehicle_view = NULL",
+    ],
+)
+async def test_a_confirmation_leaves_without_a_document_that_is_gone(
+    database, inbox, on_record, mailing, enclosed, issued_with_document, lost
+):
+    """Missing, spoilt or erased: the driver must know that there is a vignette, and nothing is said to be attached."""
+    order = await issued_with_document()
+    await on_record(order)
+    ask(database, lost)
+    async with mailing():
+        await sent(database, 4)
+    assert enclosed[-1] == ("issued", [])
+    assert "attached" not in inbox.messages()[-1]["text"]
+    assert "CZ/0001" in inbox.messages()[-1]["text"]
+
+
+async def test_the_code_that_opens_the_registration_is_kept_sealed(
+    database, inbox, on_record, mailing, issued_with_document
+):
+    """It is told in the mail, and to nobody who reads the table (I11)."""
+    await on_record(await issued_with_document())
+    async with mailing():
+        await sent(database, 4)
+    assert "K7P4" in inbox.messages()[-1]["text"]
+    assert "K7P4" not in str(ask(database, "SELECT facts FROM view.emails"))
+
+
+async def test_a_mail_of_an_earlier_release_is_written_from_the_facts_it_has(
+    database, inbox, on_record, mailing
+):
+    """Rows that were called for before a fact was told lack it, and leave all the same."""
+    order = start(pay(an_order()))
+    order.record_rejection("plate_not_accepted", "No such plate.", order.generation, NOON + HOUR)
+    await on_record(order)
+    later = "'{due_at, before_outage, unmoved_at, answer_by, same_day, rejection_code, document}'::text[]"
+    ask(database, f"UPDATE view.emails SET facts = facts - {later}")
+    async with mailing():
+        await sent(database, 4)
+    assert "“No such plate.”" in inbox.messages()[-1]["text"]
+
+
+async def test_an_order_brought_forward_is_told_so_from_then_on(database, inbox, on_record, mailing):
+    """The plan's own times, in the mail of the outage, in the one sent again, and in that of the start (case 15)."""
+    order = pay(an_order())
+    order.regard_outage(Outage(uuid4(), "CZ", NOON + 6 * DAY, NOON + 8 * DAY), NOON + HOUR)
+    order.correct_email("new@example.com", NOON + 2 * HOUR)
+    order.start_when_due(order.generation, NOON + 6 * DAY)
+    await on_record(order)
+    async with mailing():
+        await sent(database, 6)
+    told = {mail["headers"]["X-Mail-Kind"]: " ".join(mail["text"].split()) for mail in inbox.messages()}
+    assert "Registration starts 7 Jun 2026, 11:00 (Europe/Prague)" in told["brought_forward"]
+    assert "Instead of 7 Jun 2026, 12:00 (Europe/Prague)" in told["brought_forward"]
+    assert "earlier than usual, which would be 7 Jun 2026, 12:00 (Europe/Prague)" in told["paid"]
+    assert "started earlier than usual" in told["started"]
+
+
+async def test_who_must_answer_reads_until_when_as_long_as_that_lies_ahead(
+    database, inbox, on_record, mailing
+):
+    """Before the start of validity; who ordered for today reads no time that has passed (cases 48, 49)."""
+    twin, rejected, late = pay(an_order()), start(pay(an_order())), start(pay(an_order(details(0))))
+    twin.hold_as_twin(rejected.id, NOON)
+    rejected.record_rejection("plate_not_accepted", "No such plate.", rejected.generation, NOON + HOUR)
+    late.record_rejection("period_not_accepted", "Closed.", late.generation, NOON + HOUR)
+    await on_record(twin, rejected, late)
+    async with mailing():
+        await sent(database, 11)
+
+    def said(order):
+        return " ".join(inbox.messages(order_number=order.number)[-1]["text"].split())
+
+    assert "Please answer by 8 Jun 2026, 00:00 (Europe/Prague)" in said(twin)
+    assert "Please do so by 8 Jun 2026, 00:00 (Europe/Prague)" in said(rejected)
+    assert "Please do so soon" in said(late)

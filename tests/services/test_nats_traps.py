@@ -159,7 +159,7 @@ async def test_a_publish_that_nobody_acknowledges_is_not_done(nats_server, monke
     """No stream takes it: an error at once, and never a message that is gone."""
     monkeypatch.setattr(publishing, "_ACKNOWLEDGED_WITHIN", 2.0)
     client = await publishing_client(nats_server)
-    view = publishing.PublishedView(client.jetstream(), None)
+    view = publishing.PublishedView(client.jetstream())
     view._waiting.append(("orders.events.v1.order-placed.1", {"Nats-Msg-Id": "1:1"}, b"{}"))
     with pytest.raises(Interrupted, match="NoStreamResponseError"):
         await view.settle()

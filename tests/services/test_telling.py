@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eventstore_helpers import DAY, HOUR, NOON, TERMS, a_vault, an_order, details, issue, pay, start, stories
+from eventstore_helpers import DAY, HOUR, NOON, a_vault, an_order, details, issue, pay, start, stories
 from vignettes.domain.personal import DataClass
 from vignettes.eventstore.codec import Envelope, OrderMapper
 from vignettes.messages import events
@@ -17,7 +17,7 @@ SECRETS = ("SECRET", "secret@example.org", "Jana")
 def spoken():
     """Orders in which people and authorities wrote whatever they liked."""
     order = start(pay(an_order(details(plate="SECRET 1"), email="secret@example.org")))
-    order.record_rejection("no vehicle SECRET 1 of Jana", order.generation, NOON + HOUR)
+    order.record_rejection("other", "no vehicle SECRET 1 of Jana", order.generation, NOON + HOUR)
     order.correct_details(details(plate="SECRET 2"), NOON + 2 * HOUR)
     order.correct_email("new.secret@example.org", NOON + 2 * HOUR)
     issue(start(order, NOON + 3 * HOUR), NOON + 4 * HOUR)
@@ -44,7 +44,7 @@ def recorded(orders):
 def published(orders):
     """Return type, body and headers of what is published of some orders."""
     return [
-        (event_type(seen), told(seen, order, TERMS).model_dump_json(), headers(seen, event_type(seen)))
+        (event_type(seen), told(seen, order).model_dump_json(), headers(seen, event_type(seen)))
         for seen, order in recorded(orders)
     ]
 
@@ -70,7 +70,7 @@ def test_a_reason_that_is_no_code_of_ours_is_another_reason():
 def test_an_erasure_tells_which_classes_are_to_be_let_go_of():
     """Only those that were erased now, so that a neighbour knows what to do."""
     order = an_order()
-    order.expire(TERMS, NOON + 30 * DAY)
+    order.expire(NOON + 30 * DAY)
     order.erase([DataClass.CONTACT], NOON + 31 * DAY)
     order.erase(tuple(DataClass), NOON + 32 * DAY)
     erasures = [json.loads(body) for kind, body, _ in published([order]) if kind == "personal-data-erased"]

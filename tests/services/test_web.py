@@ -8,6 +8,7 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import nats
@@ -24,6 +25,7 @@ from vignettes.services.asyncapi import document
 from vignettes.services.discovery import Discovery
 from vignettes.services.edge import Endpoints, EndpointStats
 from vignettes.services.grouping import CAPACITY, GroupStats
+from vignettes.services.links import Links
 from vignettes.services.web.app import HEADERS, create_app
 from vignettes.services.web.serving import Web, serving
 
@@ -191,7 +193,16 @@ def some_work(database_url):
                 " 'CZ', now() + make_interval(days => %s), 'lead', 'Europe/Prague', now(), now(), now(), 1)",
                 (days,),
             )
+        connection.execute(
+            "INSERT INTO effect.authorities (country, state, tokens, calls, calls_failed) VALUES ('CZ', 'open', 1, 9, 5)"
+        )
+        connection.execute(
+            "INSERT INTO effect.registrations (order_id, started_at, country, state)"
+            " VALUES (gen_random_uuid(), now(), 'CZ', 'unknown')"
+        )
         yield
+        connection.execute("DELETE FROM effect.authorities")
+        connection.execute("DELETE FROM effect.registrations")
         connection.execute("DELETE FROM view.emails")
         connection.execute("DELETE FROM effect.mails")
         connection.execute("DELETE FROM personal.keys")
@@ -206,6 +217,12 @@ async def test_metrics_tell_how_the_service_stands(http):
     assert samples["vignettes_database_up"] == 1
     assert samples["vignettes_mails_waiting"] == 1
     assert samples["vignettes_deadlines_overdue"] == 1
+    assert 86_400 <= samples["vignettes_deadlines_most_overdue_seconds"] < 86_460
+    assert samples['vignettes_authority_callable{country="CZ"}'] == 0
+    assert samples['vignettes_authority_calls_failed_total{country="CZ"}'] == 5
+    assert samples['vignettes_registrations_under_way{state="unknown"}'] == 1
+    assert samples['vignettes_registrations_under_way{state="waiting"}'] == 0
+    assert samples["vignettes_persons_called"] == 0
     assert samples['vignettes_orders{status="awaiting_payment"}'] == 0
     assert samples["process_cpu_seconds_total"] > 0
 
@@ -329,6 +346,19 @@ async def test_the_documents_are_served_for_programs(offline):
     assert (await offline.get("/docs/asyncapi.json")).json() == json.loads(json.dumps(document()))
     openapi = (await offline.get("/docs/openapi.json")).json()
     assert set(openapi["paths"]) == {"/healthz", "/readyz", "/metrics"}
+
+
+@pytest.mark.case(34)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_mail_scanner_that_follows_the_links_of_a_mail_starts_nothing(http, client, method):
+    """Case 34: whatever it fetches, nothing is asked of any order; only a button may do that."""
+    links, order_id = Links(str(http.base_url), bytes(32)), uuid4()
+    asked = await client.subscribe("orders.>")
+    await client.flush()
+    for address in (links.manage(order_id, 1), links.start(order_id, 1)):
+        await http.request(method, address)
+    await client.flush()
+    assert asked.pending_msgs == 0
 
 
 @pytest.mark.parametrize("gone", ["/redoc", "/openapi.json", "/docs/oauth2-redirect"])

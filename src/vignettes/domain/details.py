@@ -1,5 +1,6 @@
 """What an order is made of: its details, its money, its consents, its vignette, and where it stands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -7,6 +8,8 @@ from enum import StrEnum
 from vignettes.domain import errors, schedule
 from vignettes.domain.catalogue import Price, Product, product
 from vignettes.domain.money import Money
+from vignettes.domain.outages import Outage
+from vignettes.domain.personal import VehicleText
 from vignettes.domain.schedule import Deadline, Start, Terms
 from vignettes.domain.vehicle import Vehicle
 
@@ -84,13 +87,20 @@ class Details:
         if opens := schedule.can_register_at(self.bought, self.start, at):
             raise errors.TooEarly(f"It can be registered from {opens.isoformat()} on, and will be then.")
 
-    def deadline(self, paid_at: datetime, terms: Terms, *, wished: bool, not_before: datetime) -> Deadline:
-        """Return when registration is due for money that arrived at `paid_at`.
-
-        Never before `not_before`: what a correction made overdue is due at once, and not late.
-        """
+    def deadline(
+        self,
+        paid_at: datetime,
+        terms: Terms,
+        *,
+        wished: bool,
+        not_before: datetime,
+        outages: Iterable[Outage] = (),
+    ) -> Deadline:
+        """Return when registration is due for money that arrived at `paid_at`; never before `not_before`."""
         due = schedule.registration_deadline(self.bought, self.start, paid_at, terms, wished=wished)
-        return due if due.due_at >= not_before else replace(due, due_at=not_before)
+        here = [outage for outage in outages if outage.country == self.bought.country]
+        due = due.not_before(not_before)
+        return due.ahead_of(here, not_before) if here else due
 
     def unpaid_until(self, terms: Terms) -> datetime:
         """Return when an unpaid order for it ends: some days after the day on which it should have begun."""
@@ -110,10 +120,27 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """The authority's own document, kept beside the log under the vehicle's key.
+
+    `size` in bytes; `digest` is the SHA-256 of the sealed bytes, in hexadecimal digits.
+    """
+
+    media_type: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vignette:
-    """What the authority confirmed; its validity wins over the one we computed."""
+    """What the authority confirmed; its validity wins over the one we computed.
+
+    With the `authorisation_code` the driver can turn to the authority itself, to correct the plate for instance.
+    """
 
     number: str
     reference: str
     valid_from: datetime
     valid_until: datetime
+    authorisation_code: VehicleText = None
+    document: Document | None = None

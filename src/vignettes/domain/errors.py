@@ -72,6 +72,10 @@ class OnHold(DomainError):
     code = "conflict"
 
 
+class ConsentNeeded(DomainError):
+    """Within 14 days of the order a start at once needs the customer's express request: send it as a consent."""
+
+
 class PaymentIdReused(DomainError):
     """This payment_id stands for another payment already."""
 

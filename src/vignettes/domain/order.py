@@ -1,7 +1,8 @@
 """The Order: a driver's wish for one vignette, from placing to issue or refund."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
@@ -11,114 +12,40 @@ from vignettes.domain import errors, schedule
 from vignettes.domain.account import Account
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Consent, Consents, Details, Payment, Status, Vignette
-from vignettes.domain.folding import Beginning, Evolving
+from vignettes.domain.events import OrderEvents
 from vignettes.domain.money import Money
-from vignettes.domain.personal import ContactText, DataClass, VehicleText
+from vignettes.domain.outages import Outage
+from vignettes.domain.personal import DataClass
+from vignettes.domain.planning import Planning
 from vignettes.domain.schedule import Terms
-from vignettes.domain.standing import Standing
+
+WITHDRAWAL = timedelta(days=14)
+"""How long after the order a customer can withdraw (2011/83/EU, Art. 9): to start before needs an express request."""
+
+USUAL = Terms()
+"""What an order is served by unless the operator says otherwise."""
 
 
-class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
+class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
     """A driver's wish for one vignette, from placing to issue or refund."""
 
     TOPIC = "order"
 
     # ------------------------------------------------------------------ events
 
-    class Event(Evolving):
-        """Something that happened to one order."""
-
-    class Created(Beginning):
-        """What OrderPlaced is made of; never recorded itself (the library wants a topic for each class)."""
-
-        TOPIC = "order.created"
-
-    class OrderPlaced(Created, Event):
-        TOPIC = "order.placed.v2"
-        number: str
-        details: Details
-        price: Price
-        email: ContactText
-        language: str
-        consents: Consents
-
-    class PaymentReceived(Event):
-        TOPIC = "order.payment-received.v1"
-        payment: Payment
-
-    class PaymentNoticed(Event):
-        TOPIC = "order.payment-noticed.v1"
-        payment: Payment
-
-    class SurplusSetAside(Event):
-        TOPIC = "order.surplus-set-aside.v1"
-        amount: Money
-        reason: str
-
-    class SurplusReturned(Event):
-        TOPIC = "order.surplus-returned.v1"
-        refund_id: str
-        amount: Money
-
-    class DetailsCorrected(Event):
-        TOPIC = "order.details-corrected.v2"
-        details: Details
-        price: Price
-
-    class EmailCorrected(Event):
-        TOPIC = "order.email-corrected.v2"
-        email: ContactText
-
-    class StartWished(Event):
-        TOPIC = "order.start-wished.v1"
-        consent: Consent | None
-
-    class OrderHeld(Event):
-        TOPIC = "order.held.v1"
-        reason: str
-
-    class HoldReleased(Event):
-        TOPIC = "order.hold-released.v1"
-
-    class RegistrationStarted(Event):
-        TOPIC = "order.registration-started.v1"
-        rule: str
-        due_at: datetime
-        generation: int
-        consent: Consent | None
-
-    class VignetteIssued(Event):
-        TOPIC = "order.vignette-issued.v1"
-        vignette: Vignette
-
-    class RegistrationRejected(Event):
-        TOPIC = "order.registration-rejected.v2"
-        reason: VehicleText
-
-    class RefundRequested(Event):
-        TOPIC = "order.refund-requested.v2"
-        amount: Money
-        reason: ContactText
-
-    class OrderRefunded(Event):
-        TOPIC = "order.refunded.v1"
-        refund_id: str
-        amount: Money
-
-    class OrderExpired(Event):
-        TOPIC = "order.expired.v1"
-
-    class PersonalDataErased(Event):
-        TOPIC = "order.personal-data-erased.v1"
-        classes: tuple[DataClass, ...]
+    # All of them are in events.py; the library looks for these in the class itself.
+    Event = OrderEvents.Event
+    Created = OrderEvents.Created
+    OrderPlaced = OrderEvents.OrderPlaced
 
     # ------------------------------------------------------------------- state
 
-    def __init__(  # the library passes the fields of OrderPlaced one by one
+    def __init__(  # noqa: PLR0913, PLR0917  # the library passes the fields of OrderPlaced one by one
         self,
         number: str,
         details: Details,
         price: Price,
+        terms: Terms,
         email: str | None,
         language: str,
         consents: Consents,
@@ -127,6 +54,7 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         self.number = number
         self.details = details
         self.price = price
+        self.terms = terms
         self.email = email
         self.language = language
         self.consents = consents
@@ -136,12 +64,18 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         self.paid_at: datetime | None = None
         self.wished = False
         self.hold: str | None = None
+        self.held_because_of: UUID | None = None
+        self.twin_accepted = False
+        self.outages: Mapping[UUID, Outage] = {}
         self.generation = 0
         self.generation_began_at: datetime | None = None
         self.started_at: datetime | None = None
         self.started_rule: str | None = None
         self.rejected = False
+        self.rejection_code: str | None = None
         self.rejection: str | None = None
+        self.person_called_at: datetime | None = None
+        self.act_by: datetime | None = None
         self.vignette: Vignette | None = None
         self.refund: Money | None = None
         self.refunded = False
@@ -160,6 +94,7 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         email: str,
         language: str,
         consents: Sequence[Consent] = (),
+        terms: Terms = USUAL,
         at: datetime,
     ) -> Self:
         """Take an order down at today's price. Refused for a start that can't be kept (cases 11, 13)."""
@@ -171,12 +106,13 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
             number=number,
             details=details,
             price=details.price_at(at),
+            terms=terms,
             email=email,
             language=language,
             consents=tuple(consents),
         )
 
-    def receive_payment(self, payment: Payment, at: datetime) -> None:
+    def receive_payment(self, payment: Payment, at: datetime, outages: Iterable[Outage] = ()) -> None:
         """Count money once per payment_id (17); what is over is kept for a refund (20, 22, 26)."""
         if self.account.knows(payment):
             return
@@ -185,12 +121,14 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         if not payment.booked:
             self.trigger_event(self.PaymentNoticed, timestamp=at, payment=payment)
             return
+        if self.outstanding and not payment.amount < self.outstanding:
+            self._regard(outages, self.details, payment.received_at, at)
         self.trigger_event(self.PaymentReceived, timestamp=at, payment=payment)
         if over:
             self.trigger_event(self.SurplusSetAside, timestamp=at, amount=over, reason=reason)
-        self._hold_or_release(at)
+        self._hold_if_passed(at)
 
-    def correct_details(self, details: Details, at: datetime) -> None:
+    def correct_details(self, details: Details, at: datetime, outages: Iterable[Outage] = ()) -> None:
         """Change what will be registered. Refused once registration has started (promise 7, case 40)."""
         if self.started_at:
             raise errors.RegistrationAlreadyStarted(self.details.bought.still_possible)
@@ -201,6 +139,8 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         details.check_start(at, before=self.details)
         price = details.price_in_place_of(self.details, self.price, at)
         self.account.check_currency_of(price)
+        if self.account.credited and not self.account.credited < price.total:
+            self._regard(outages, details, self.paid_at or at, at)
         self.trigger_event(self.DetailsCorrected, timestamp=at, details=details, price=price)
         if over := (self.account.credited - price.total).positive():
             self.trigger_event(self.SurplusSetAside, timestamp=at, amount=over, reason="cheaper_product")
@@ -213,25 +153,32 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         if email != self.email:
             self.trigger_event(self.EmailCorrected, timestamp=at, email=email)
 
-    def start_at_once(self, consent: Consent | None, at: datetime) -> None:
-        """Start for the customer (promise 3): a wish before payment (36), nothing the second time (35)."""
+    def start_at_once(self, consent: Consent | None, at: datetime, *, consent_needed: bool = False) -> None:
+        """Start for the customer (promise 3): a wish before payment (36), nothing the second time (35).
+
+        `consent_needed`: refuse it within the time of withdrawal unless the customer asked for it expressly.
+        """
         if self.started_at:
             return
         if not self.is_open:
             raise errors.OrderClosed
+        if consent_needed and not consent and not self.consents and at < self.created_on + WITHDRAWAL:
+            raise errors.ConsentNeeded(field="consent")
         if self.is_paid:
+            if self.hold:
+                raise errors.OnHold
             self.details.check_registrable(at)
             self._start(str(schedule.Rule.AT_ONCE), at, consent, at)
         elif not self.wished or (consent and consent not in self.consents):
             self.trigger_event(self.StartWished, timestamp=at, consent=consent)
 
-    def start_when_due(self, generation: int, terms: Terms, at: datetime) -> None:
+    def start_when_due(self, generation: int, at: datetime) -> None:
         """Start by a trigger. One that is old, early or repeated changes nothing (cases 16, 38, 53)."""
-        deadline = self.deadline(terms)
+        deadline = self.deadline
         if generation != self.generation or deadline is None or at < deadline.due_at:
             return
         if self.details.is_over(at):  # our own outage outlasted it: there is nothing left to register
-            self.trigger_event(self.OrderHeld, timestamp=at, reason="start_passed")
+            self._hold("start_passed", at)
         else:
             self._start(str(deadline.rule), deadline.due_at, None, at)
 
@@ -244,12 +191,27 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         elif self.vignette.number != vignette.number:
             raise errors.OrderClosed(f"Vignette {self.vignette.number} was issued for it already.")
 
-    def record_rejection(self, reason: str, generation: int, at: datetime) -> None:
-        """Keep the authority's refusal of this start; the customer must act (case 49)."""
+    def record_rejection(self, code: str, reason: str, generation: int, at: datetime) -> None:
+        """Keep the authority's refusal of this start; the customer must act (cases 47, 49)."""
         if self.vignette:
             raise errors.OrderClosed("A vignette was issued for it already.")
         if self.started_at and generation == self.generation:
-            self.trigger_event(self.RegistrationRejected, timestamp=at, reason=reason)
+            self.trigger_event(self.RegistrationRejected, timestamp=at, code=code, reason=reason)
+
+    def call_person(self, why: str, act_by: datetime, generation: int, at: datetime) -> None:
+        """Call for a person, once for each start: its time gets short, and the authority has not answered."""
+        under_way = self.started_at and self.vignette is None and generation == self.generation
+        if under_way and self.person_called_at is None:
+            what = {"why": why, "act_by": act_by, "generation": generation}
+            self.trigger_event(self.PersonCalled, timestamp=at, **what)
+
+    def record_validity(self, valid_from: datetime, valid_until: datetime, at: datetime) -> None:
+        """Keep that the authority has changed the validity of what it issued (case 51)."""
+        if self.vignette is None:
+            raise errors.OrderClosed("No vignette was issued for it yet.")
+        if (valid_from, valid_until) != (self.vignette.valid_from, self.vignette.valid_until):
+            said = {"valid_from": valid_from, "valid_until": valid_until}
+            self.trigger_event(self.ValidityChanged, timestamp=at, **said)
 
     def request_refund(self, reason: str, at: datetime) -> None:
         """Give the money back before the service is provided (promise 10); never both (cases 29, 41)."""
@@ -260,6 +222,11 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         if not self.account.credited:
             raise errors.NotPaid
         self.trigger_event(self.RefundRequested, timestamp=at, amount=self.account.credited, reason=reason)
+
+    def refund_unanswered(self, at: datetime) -> None:
+        """Give the money back when a rejection was not answered in time (case 49)."""
+        if self.answer_by and at >= self.answer_by:
+            self.request_refund("unanswered", at)
 
     def confirm_refund(self, refund_id: str, amount: Money, at: datetime) -> None:
         """Keep, once per refund_id, that money left for the payer: the requested refund, or surplus."""
@@ -272,9 +239,9 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         else:
             raise errors.NotRefundable("No refund of this amount is open.", field="amount")
 
-    def expire(self, terms: Terms, at: datetime) -> None:
+    def expire(self, at: datetime) -> None:
         """End an order that nobody paid in time; money that came in part goes back."""
-        if self.is_open and not self.is_paid and at >= self.details.unpaid_until(terms):
+        if self.is_open and not self.is_paid and at >= self.details.unpaid_until(self.terms):
             self.trigger_event(self.OrderExpired, timestamp=at)
             if self.account.credited:
                 self.request_refund("expired", at)
@@ -286,99 +253,124 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         if left := tuple(sorted(set(classes) - self.erased)):
             self.trigger_event(self.PersonalDataErased, timestamp=at, classes=left)
 
-    def _hold_or_release(self, at: datetime) -> None:
-        """Ask the customer rather than register a day that has passed (cases 3, 4)."""
-        reason = self.details.hold_reason(at)
-        if self.hold and not reason:
-            self.trigger_event(self.HoldReleased, timestamp=at)
-        elif reason and self.status is Status.SCHEDULED:
-            self.trigger_event(self.OrderHeld, timestamp=at, reason=reason)
-
     def _start(self, rule: str, due_at: datetime, consent: Consent | None, at: datetime) -> None:
         what = {"rule": rule, "due_at": due_at, "generation": self.generation, "consent": consent}
         self.trigger_event(self.RegistrationStarted, timestamp=at, **what)
 
     # --------------------------------------------------------------- evolution
 
-    @event(PaymentReceived)
+    @event(OrderEvents.PaymentReceived)
     def _payment_received(self, timestamp: datetime, payment: Payment) -> None:
         self.account = self.account.with_payment(payment)
         if self.is_open and self.is_paid and self.paid_at is None:
             self.paid_at = payment.received_at
             self._begin_generation(timestamp)
 
-    @event(PaymentNoticed)
+    @event(OrderEvents.PaymentNoticed)
     def _payment_noticed(self, payment: Payment) -> None:
         self.account = self.account.with_payment(payment)
 
-    @event(SurplusSetAside)
+    @event(OrderEvents.SurplusSetAside)
     def _surplus_set_aside(self, amount: Money) -> None:
         self.account = self.account.with_surplus(amount)
 
-    @event(SurplusReturned)
+    @event(OrderEvents.SurplusReturned)
     def _surplus_returned(self, refund_id: str, amount: Money) -> None:
         self.account = self.account.with_surplus_returned(refund_id, amount)
 
-    @event(DetailsCorrected)
+    @event(OrderEvents.DetailsCorrected)
     def _details_corrected(self, timestamp: datetime, details: Details, price: Price) -> None:
         self.details = details
         self.price = price
+        self.twin_accepted = False
         self.account = self.account.in_currency_of(price)
         # A cheaper product may be paid by what came in part; a dearer one waits for the rest (case 39).
         self.paid_at = (self.paid_at or timestamp) if self.is_paid else None
         self._no_longer_rejected()
         self._begin_generation(timestamp)
 
-    @event(EmailCorrected)
+    @event(OrderEvents.EmailCorrected)
     def _email_corrected(self, email: str | None) -> None:
         self.previous_email, self.email = self.email, email
         self.link_generation += 1
 
-    @event(StartWished)
+    @event(OrderEvents.StartWished)
     def _start_wished(self, consent: Consent | None) -> None:
         self.wished = True
         self.consents = (*self.consents, consent) if consent else self.consents
 
-    @event(OrderHeld)
-    def _order_held(self, reason: str) -> None:
-        self.hold = reason
+    @event(OrderEvents.TermsChanged)
+    def _terms_changed(self, timestamp: datetime, terms: Terms) -> None:
+        self.terms = terms
+        self._plan_anew(timestamp)
 
-    @event(HoldReleased)
+    @event(OrderEvents.OutageRegarded)
+    def _outage_regarded(self, timestamp: datetime, outage: Outage) -> None:
+        self.outages = {**self.outages, outage.id: outage}
+        self._plan_anew(timestamp)
+
+    @event(OrderEvents.OutageDisregarded)
+    def _outage_disregarded(self, timestamp: datetime, outage_id: UUID) -> None:
+        self.outages = {known: outage for known, outage in self.outages.items() if known != outage_id}
+        self._plan_anew(timestamp)
+
+    @event(OrderEvents.OrderHeld)
+    def _order_held(self, reason: str, because_of: UUID | None) -> None:
+        self.hold = reason
+        self.held_because_of = because_of
+
+    @event(OrderEvents.HoldReleased)
     def _hold_released(self, timestamp: datetime) -> None:
-        self.hold = None
+        self.hold = self.held_because_of = None
         self._begin_generation(timestamp)
 
-    @event(RegistrationStarted)
+    @event(OrderEvents.TwinAccepted)
+    def _twin_accepted(self, timestamp: datetime) -> None:
+        self.twin_accepted = True
+        self.hold = self.held_because_of = None
+        self._begin_generation(timestamp)
+
+    @event(OrderEvents.RegistrationStarted)
     def _registration_started(self, timestamp: datetime, rule: str, consent: Consent | None) -> None:
         self.started_at = timestamp
         self.started_rule = rule
+        self.person_called_at = self.act_by = None
         self._no_longer_rejected()
         self.consents = (*self.consents, consent) if consent else self.consents
 
-    @event(VignetteIssued)
+    @event(OrderEvents.VignetteIssued)
     def _vignette_issued(self, vignette: Vignette) -> None:
         self.vignette = vignette
 
-    @event(RegistrationRejected)
-    def _registration_rejected(self, timestamp: datetime, reason: str | None) -> None:
-        self.rejected, self.rejection = True, reason
+    @event(OrderEvents.ValidityChanged)
+    def _validity_changed(self, valid_from: datetime, valid_until: datetime) -> None:
+        if self.vignette:
+            self.vignette = replace(self.vignette, valid_from=valid_from, valid_until=valid_until)
+
+    @event(OrderEvents.PersonCalled)
+    def _person_called(self, timestamp: datetime, act_by: datetime) -> None:
+        self.person_called_at, self.act_by = timestamp, act_by
+
+    @event(OrderEvents.RegistrationRejected)
+    def _registration_rejected(self, timestamp: datetime, code: str, reason: str | None) -> None:
+        self.rejected, self.rejection_code, self.rejection = True, code, reason
         self.started_at = None
         self._begin_generation(timestamp)
 
-    @event(RefundRequested)
+    @event(OrderEvents.RefundRequested)
     def _refund_requested(self, amount: Money) -> None:
         self.refund = amount
 
-    @event(OrderRefunded)
+    @event(OrderEvents.OrderRefunded)
     def _order_refunded(self, refund_id: str, amount: Money) -> None:
         self.account = self.account.with_payout(refund_id, amount)
         self.refunded = True
 
-    @event(OrderExpired)
+    @event(OrderEvents.OrderExpired)
     def _order_expired(self) -> None:
         self.expired = True
 
-    @event(PersonalDataErased)
+    @event(OrderEvents.PersonalDataErased)
     def _personal_data_erased(self, classes: tuple[DataClass, ...]) -> None:
         self.erased |= set(classes)
         if DataClass.CONTACT in classes:
@@ -386,9 +378,16 @@ class Order(Standing, Aggregate, created_event_name="OrderPlaced"):
         if DataClass.VEHICLE in classes:
             self.details = self.details.without_plate()
             self.rejection = None
+            if self.vignette:
+                self.vignette = replace(self.vignette, authorisation_code=None)
 
     def _no_longer_rejected(self) -> None:
-        self.rejected, self.rejection = False, None
+        self.rejected, self.rejection_code, self.rejection = False, None, None
+
+    def _plan_anew(self, timestamp: datetime) -> None:
+        """Make triggers of the plan before harmless; an order without a plan keeps its generation."""
+        if self.status is Status.SCHEDULED:
+            self._begin_generation(timestamp)
 
     def _begin_generation(self, timestamp: datetime) -> None:
         self.generation += 1

@@ -2,8 +2,8 @@
 
 import re
 from calendar import monthrange
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -11,6 +11,7 @@ from typing import NoReturn, Self
 
 from vignettes.domain.catalogue import Period, Product, zone
 from vignettes.domain.errors import InvalidValue
+from vignettes.domain.outages import MARGIN, Outage, ahead_of
 
 SAME_DAY_LIMIT = timedelta(minutes=5)
 """Promise 2: registration starts within this time of the money's arrival when the mark has passed."""
@@ -38,6 +39,7 @@ class Rule(StrEnum):
     AT_ONCE = "at_once"
     WINDOW = "window"
     NOTICE = "notice"
+    OUTAGE = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The operator's own settings: LEAD_HOURS, SAME_DAY_GRACE_SECONDS, UNPAID_EXPIRY_DAYS."""
+    """What an order is served by: the operator's lead, grace and time to pay, as they were when it was placed."""
 
     lead: timedelta = timedelta(hours=12)
     grace: timedelta = timedelta(seconds=60)
@@ -87,7 +89,10 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When registration is due, by which rule, and from what this follows; all instants in UTC."""
+    """When registration is due, by which rule, and from what this follows; all instants in UTC.
+
+    Where an outage decided, `unmoved_at` is when it would be due without.
+    """
 
     due_at: datetime
     rule: Rule
@@ -95,6 +100,32 @@ class Deadline:
     starts_at: datetime
     mark: datetime
     opens_at: datetime | None
+    lead: timedelta
+    grace: timedelta
+    money_arrived_at: datetime
+    outage: Outage | None = None
+    unmoved_at: datetime | None = None
+
+    @property
+    def is_past_its_mark(self) -> bool:
+        """Tell whether the mark had passed already when the money arrived (promise 2)."""
+        return self.money_arrived_at >= self.mark
+
+    def not_before(self, at: datetime) -> Self:
+        """Return it no sooner than `at`: what a correction made overdue is due at once, and not late."""
+        return self if self.due_at >= at else replace(self, due_at=at)
+
+    def ahead_of(self, outages: Iterable[Outage], soonest: datetime) -> Self:
+        """Return it before the outages that it would run into (case 15), but not before `soonest`.
+
+        Whoever has only the grace left gives it up for an outage that begins within it, not for a later one.
+        """
+        margin = timedelta(0) if self.rule in {Rule.GRACE, Rule.AT_ONCE} else MARGIN
+        floor = max(filter(None, (soonest, self.money_arrived_at, self.opens_at)))
+        due_at, outage = ahead_of(outages, self.due_at, soonest=floor, margin=margin)
+        if outage is None:
+            return self
+        return replace(self, due_at=due_at, rule=Rule.OUTAGE, outage=outage, unmoved_at=self.due_at)
 
 
 # --- may it start then? ---
@@ -247,15 +278,30 @@ def registration_deadline(
     else:
         due_at, rule = _grace(product, start, arrived, terms)
     starts_at = _wished_start(product, start)
-    return Deadline(due_at, rule, product.zone_name, starts_at, mark, opens_at)
+    lead = _lead(product, terms)
+    return Deadline(
+        due_at,
+        rule,
+        product.zone_name,
+        starts_at,
+        mark,
+        opens_at,
+        lead,
+        terms.grace,
+        money_arrived_at=arrived,
+    )
 
 
 def _mark(product: Product, start: Start, terms: Terms, opens_at: datetime | None) -> tuple[datetime, Rule]:
     """Return the planned instant: by the lead in elapsed hours (case 5) or the notice (case 12)."""
     if product.notice_days:
         return _no_sooner(_instant(product, _notice_day(product, start)), Rule.NOTICE, opens_at)
-    lead = terms.lead if product.lead is None else product.lead
-    return _no_sooner(_wished_start(product, start) - lead, Rule.LEAD, opens_at)
+    return _no_sooner(_wished_start(product, start) - _lead(product, terms), Rule.LEAD, opens_at)
+
+
+def _lead(product: Product, terms: Terms) -> timedelta:
+    """Return the country's own lead where the catalogue has one, else the operator's."""
+    return terms.lead if product.lead is None else product.lead
 
 
 def _no_sooner(at: datetime, rule: Rule, opens_at: datetime | None) -> tuple[datetime, Rule]:

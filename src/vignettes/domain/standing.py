@@ -1,23 +1,34 @@
 """Where an order stands: the questions that its state answers."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
 
+from vignettes.domain import schedule
 from vignettes.domain.account import Account
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Details, Status, Vignette
 from vignettes.domain.money import Money, zero
+from vignettes.domain.outages import Outage
 from vignettes.domain.schedule import Deadline, Terms
+
+TIME_TO_ANSWER = timedelta(days=1)
+"""How long a customer has at least to answer a rejection (case 49)."""
 
 
 class Standing:
     """What follows from the state of an order; the Order itself assigns that state, and nothing else does."""
 
+    terms: Terms
     details: Details
     price: Price
     account: Account
     paid_at: datetime | None
     wished: bool
     hold: str | None
+    twin_accepted: bool
+    held_because_of: UUID | None
+    outages: Mapping[UUID, Outage]
     generation_began_at: datetime | None
     started_at: datetime | None
     started_rule: str | None
@@ -75,10 +86,33 @@ class Standing:
             return Status.ON_HOLD if self.hold else Status.SCHEDULED
         return Status.PARTIALLY_PAID if self.account.credited else Status.AWAITING_PAYMENT
 
-    def deadline(self, terms: Terms) -> Deadline | None:
+    @property
+    def answer_by(self) -> datetime | None:
+        """Until when a rejected customer can answer before the money goes back: the start, and a day at least (49)."""
+        if self.status is not Status.ACTION_NEEDED or self.generation_began_at is None:
+            return None
+        begins = schedule.validity(self.details.bought, self.details.start).starts_at
+        return max(begins, self.generation_began_at + TIME_TO_ANSWER)
+
+    @property
+    def deadline(self) -> Deadline | None:
         """When registration must start, and by which rule; None unless the order waits for just that."""
+        return self.deadline_under(self.terms)
+
+    def deadline_under(self, terms: Terms) -> Deadline | None:
+        """When it would have to start by other terms than its own."""
         since = self.generation_began_at
         if self.status is not Status.SCHEDULED or self.paid_at is None or since is None:
             return None
-        wished = self.wished or self.started_rule is not None  # after a rejection it is tried at once (49)
-        return self.details.deadline(self.paid_at, terms, wished=wished, not_before=since)
+        return self.details.deadline(
+            self.paid_at,
+            terms,
+            wished=self.starts_at_once,
+            not_before=since,
+            outages=self.outages.values(),
+        )
+
+    @property
+    def starts_at_once(self) -> bool:
+        """The customer wished it so, or it was tried already and rejected (49)."""
+        return self.wished or self.started_rule is not None

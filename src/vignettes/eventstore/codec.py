@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
+from vignettes.domain.events import OrderEvents
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass, Personal
 from vignettes.eventstore.personal import Vault
@@ -69,7 +70,7 @@ def event_classes() -> dict[str, type[AggregateEvent]]:
     found = {
         get_topic(value): value
         for value in vars(Order).values()
-        if isinstance(value, type) and issubclass(value, Order.Event) and hasattr(value, "TOPIC")
+        if isinstance(value, type) and issubclass(value, OrderEvents.Event) and hasattr(value, "TOPIC")
     }
     return cast("dict[str, type[AggregateEvent]]", found)
 

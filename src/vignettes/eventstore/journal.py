@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any, LiteralString
 from uuid import UUID
@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.personal import NewKeys, columns_of_keys
-from vignettes.eventstore.upcasting import UPCASTERS
+from vignettes.eventstore.upcasting import IN_THE_CLEAR
 
 #: Plans are made once and kept, while the log grows: tables are looked up by index, the group's own rows are hashed.
 _PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off -c enable_mergejoin=off"
@@ -67,13 +67,24 @@ class Wanted:
     payment_ids: Sequence[str] = ()
     serials: int = 0
     erasing: Sequence[UUID] = ()
+    vehicles: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What another order is for, as the views know it: from its first to its last second, in one country."""
+
+    country: str
+    starts_at: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the log says: the time, answers given before, events beyond the known versions, keys, owners, serials.
 
-    `in_the_clear` are those orders of `erasing` whose first events were written before there were keys.
+    `in_the_clear` are those orders of `erasing` whose first events were written before there were keys; `covers` what
+    there is for each of `vehicles`, by the blind index.
     """
 
     now: datetime
@@ -83,6 +94,7 @@ class Seen:
     owners: dict[str, UUID] = field(default_factory=dict)
     serials: list[int] = field(default_factory=list)
     in_the_clear: set[UUID] = field(default_factory=set)
+    covers: dict[bytes, list[Cover]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,8 @@ def _question(wanted: Wanted) -> dict[str, Any]:
         "without_keys": list(wanted.without_keys),
         "payment_ids": list(wanted.payment_ids),
         "erasing": list(wanted.erasing),
-        "clear_topics": list(UPCASTERS),
+        "clear_topics": list(IN_THE_CLEAR),
+        "vehicles": list(wanted.vehicles),
         "serials": wanted.serials,
     }
 
@@ -186,7 +199,7 @@ def _question(wanted: Wanted) -> dict[str, Any]:
 def _seen(rows: Sequence[TupleRow]) -> Seen:
     """Sort the rows of look.sql by what they are."""
     seen = Seen(now=rows[0][1])
-    for kind, _, one_id, other_id, number, text, *secrets in rows:
+    for kind, at, one_id, other_id, number, text, *secrets in rows:
         match kind:
             case "newer":
                 seen.newer.append(StoredEvent(one_id, number, text, bytes(secrets[0])))
@@ -203,6 +216,9 @@ def _seen(rows: Sequence[TupleRow]) -> Seen:
                 seen.serials.append(number)
             case "clear":
                 seen.in_the_clear.add(one_id)
+            case "cover":
+                ends_at = at + timedelta(seconds=number)
+                seen.covers.setdefault(bytes(secrets[0]), []).append(Cover(text, at, ends_at))
     return seen
 
 

@@ -24,3 +24,13 @@ FROM log.events WHERE originator_id = ANY (%(erasing)b::uuid[]) AND topic = ANY 
 UNION ALL
 SELECT 'serial', NULL, NULL, NULL, nextval('log.order_serial'), NULL, NULL, NULL, NULL, NULL
 FROM generate_series(1, %(serials)b::int)
+UNION ALL
+SELECT 'cover', o.starts_at, NULL, NULL, extract(epoch FROM o.ends_at - o.starts_at)::bigint, o.country, asked.digest, NULL, NULL, NULL
+FROM unnest(%(vehicles)b::bytea[]) AS asked (digest)
+CROSS JOIN LATERAL (
+    SELECT order_id FROM view.lookup WHERE digest = asked.digest AND kind = 'plate' OFFSET 0
+) AS l
+CROSS JOIN LATERAL (
+    SELECT starts_at, ends_at, country FROM view.order_status
+    WHERE order_id = l.order_id AND status NOT IN ('refund_pending', 'refunded', 'expired') OFFSET 0
+) AS o

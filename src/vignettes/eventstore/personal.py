@@ -18,6 +18,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from vignettes.domain.personal import DataClass
+from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.masterkeys import MasterKeys, WrongMasterKey
 
 #: How long an opened key is kept at hand, in seconds, and of how many orders.
@@ -319,6 +320,10 @@ class BlindIndex:
     def plate(self, country: str, normal: str) -> bytes:
         """Return the digest of a plate in normal form, of a country in ISO 3166."""
         return self._digest(b"plate", f"{country} {normal}")
+
+    def vehicle(self, vehicle: Vehicle) -> bytes | None:
+        """Return the digest of a vehicle's plate; None once it was erased."""
+        return self.plate(vehicle.country, vehicle.normal) if vehicle.normal is not None else None
 
     def _digest(self, kind: bytes, text: str) -> bytes:
         return hmac.digest(self._key, kind + b"\0" + text.encode(), "sha256")

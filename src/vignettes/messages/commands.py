@@ -8,10 +8,13 @@ from pydantic import Field, model_validator
 from vignettes.messages.forms import (
     Amount,
     ConsentForm,
+    DocumentForm,
     Email,
     Instant,
     Line,
     Message,
+    OutageForm,
+    RejectionCode,
     VehicleForm,
     one_of,
     wrong,
@@ -119,6 +122,14 @@ class StartDueRegistration(Command):
     generation: int
 
 
+class StartDueRegistrations(Message):
+    """Triggers that have come together, each with a command of its own (registration service)."""
+
+    subject: ClassVar[str] = "orders.v1.start_due_registrations"
+
+    starts: Annotated[tuple[StartDueRegistration, ...], Field(min_length=1, max_length=500)]
+
+
 class RecordIssue(Command):
     """The authority has registered the vehicle (registration service)."""
 
@@ -130,22 +141,99 @@ class RecordIssue(Command):
     reference: Line
     valid_from: Instant
     valid_until: Instant
+    authorisation_code: Line | None = None
+    document: DocumentForm | None = None
 
 
 class RecordRejection(Command):
-    """The authority has refused the registration (registration service)."""
+    """The authority has refused the registration; `reason` is in its own words (registration service)."""
 
     subject = "orders.v1.record_rejection"
 
     order_id: UUID
     generation: int
     reason: Line
+    code: RejectionCode = "other"
+
+
+class RecordValidity(Command):
+    """The authority has changed the validity of a vignette that it issued (registration service, support)."""
+
+    subject = "orders.v1.record_validity"
+
+    order_id: UUID
+    valid_from: Instant
+    valid_until: Instant
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.valid_until <= self.valid_from:
+            raise wrong("valid_until", "lies before valid_from")
+        return self
+
+
+class CallPerson(Command):
+    """Somebody must look after this registration before `act_by` (registration service)."""
+
+    subject = "orders.v1.call_person"
+
+    order_id: UUID
+    generation: int
+    why: Literal["outcome_unknown", "authority_down", "not_registered", "registered_otherwise"]
+    act_by: Instant
+
+
+class RegardOutage(Command):
+    """An authority has announced that it will not be there; bring the start forward if need be (deadline service).
+
+    `withdrawn`: it will be there after all.
+    """
+
+    subject = "orders.v1.regard_outage"
+
+    order_id: UUID
+    outage: OutageForm
+    withdrawn: bool = False
+
+
+class HoldAsTwin(Command):
+    """Another paid order is for the same vehicle and period: ask the customer (deadline service)."""
+
+    subject = "orders.v1.hold_as_twin"
+
+    order_id: UUID
+    twin: UUID
+
+
+class AcceptTwin(Command):
+    """Both orders for the same vehicle and period are meant: go on with this one too (support)."""
+
+    subject = "orders.v1.accept_twin"
+
+    order_id: UUID
+
+
+class ChangeTerms(Command):
+    """Serve an order that has not started by another lead from now on (operator)."""
+
+    subject = "orders.v1.change_terms"
+
+    order_id: UUID
+    lead_hours: Annotated[float, Field(ge=0, le=30 * 24)]
 
 
 class ExpireOrder(Command):
     """The time to pay is over (deadline service)."""
 
     subject = "orders.v1.expire_order"
+
+    order_id: UUID
+
+
+class RefundUnanswered(Command):
+    """The time to answer a rejection is over (deadline service)."""
+
+    subject = "orders.v1.refund_unanswered"
 
     order_id: UUID
 
@@ -176,9 +264,10 @@ class EraseOrder(Command):
 
 
 OpenCommand = Place | ReceivePayment | CorrectDetails | CorrectEmail | StartRegistration | RequestRefund
-InternalCommand = (
-    StartDueRegistration | RecordIssue | RecordRejection | ExpireOrder | ConfirmRefund | EraseOrder
-)
+RegisteringCommand = StartDueRegistration | RecordIssue | RecordRejection | RecordValidity | CallPerson
+MoneyCommand = ExpireOrder | RefundUnanswered | ConfirmRefund
+PlanningCommand = RegardOutage | HoldAsTwin | AcceptTwin | ChangeTerms
+InternalCommand = RegisteringCommand | PlanningCommand | MoneyCommand | EraseOrder
 AnyCommand = OpenCommand | InternalCommand
 
 COMMANDS: tuple[type[AnyCommand], ...] = get_args(AnyCommand)

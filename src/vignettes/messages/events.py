@@ -109,6 +109,47 @@ class RegistrationRejected(OrderEvent):
     reason: str
 
 
+class TermsChanged(OrderEvent):
+    """Registration is due by another lead now."""
+
+    due_at: AwareDatetime | None
+
+
+class OutageRegarded(OrderEvent):
+    """Registration is due sooner, because the authority has announced an outage."""
+
+    outage_id: UUID
+    due_at: AwareDatetime | None
+
+
+class OutageDisregarded(OrderEvent):
+    """An outage that had brought registration forward was withdrawn."""
+
+    outage_id: UUID
+    due_at: AwareDatetime | None
+
+
+class TwinAccepted(OrderEvent):
+    """A second order for the same vehicle and period is meant, and goes on."""
+
+    due_at: AwareDatetime | None
+
+
+class PersonCalled(OrderEvent):
+    """The authority has not answered, and time gets short: somebody must look after it before `act_by`."""
+
+    why: str
+    act_by: AwareDatetime
+
+
+class ValidityChanged(OrderEvent):
+    """The authority has changed the validity of the vignette."""
+
+    vignette_number: str
+    valid_from: AwareDatetime
+    valid_until: AwareDatetime
+
+
 class RefundRequested(OrderEvent):
     """The reason stays inside: people write names into it."""
 
@@ -140,10 +181,16 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "details-corrected": DetailsCorrected,
     "email-corrected": EmailCorrected,
     "start-wished": StartWished,
+    "terms-changed": TermsChanged,
+    "outage-regarded": OutageRegarded,
+    "outage-disregarded": OutageDisregarded,
     "order-held": OrderHeld,
     "hold-released": HoldReleased,
+    "twin-accepted": TwinAccepted,
     "registration-started": RegistrationStarted,
+    "person-called": PersonCalled,
     "vignette-issued": VignetteIssued,
+    "validity-changed": ValidityChanged,
     "registration-rejected": RegistrationRejected,
     "refund-requested": RefundRequested,
     "order-refunded": OrderRefunded,
@@ -163,7 +210,7 @@ class Trigger(BaseModel):
     order_id: UUID
     generation: int
     due_at: AwareDatetime
-    rule: Literal["lead", "grace", "at_once", "window", "notice"]
+    rule: Literal["lead", "grace", "at_once", "window", "notice", "outage"]
     emitted_at: AwareDatetime
 
 

@@ -3,10 +3,11 @@
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 #: Unicode's categories Cc, Cs, Zl and Zp.
@@ -89,6 +90,40 @@ class ConsentForm(Message):
     text_version: Line
     given_at: Instant
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+
+
+class DocumentForm(Message):
+    """The authority's own document, as it is kept: `size` in bytes, `digest` of the sealed bytes."""
+
+    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]{1,60}$")]
+    size: Annotated[int, Field(ge=1, le=500_000)]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Span(Message):
+    """From `begins_at` until before `ends_at`."""
+
+    begins_at: Instant
+    ends_at: Instant
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.ends_at <= self.begins_at:
+            raise wrong("ends_at", "lies before begins_at")
+        return self
+
+
+class OutageForm(Span):
+    """An announced outage of one country's authority."""
+
+    id: UUID
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+RejectionCode = Literal[
+    "plate_not_accepted", "already_covered", "period_not_accepted", "vehicle_not_accepted", "other"
+]
+"""Why an authority did not register a vehicle, in words of ours."""
 
 
 def wrong(field: str, message: str) -> PydanticCustomError:

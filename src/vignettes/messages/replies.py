@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from vignettes.messages import commands, queries
+from vignettes.messages import commands, outages, queries
 from vignettes.messages.forms import Amount, Message
 
 
@@ -101,6 +101,27 @@ class RefundGranted(Done):
     refund: Amount
 
 
+class Planned(Done):
+    """When registration is due now; null where the order waits for something else."""
+
+    due: AwareDatetime | None
+
+
+class StartOutcome(Answer):
+    """What became of one start; `code` says why it was refused."""
+
+    command_id: UUID
+    ok: bool
+    code: str | None = Field(default=None, exclude_if=_absent)
+
+
+class Starts(Answer):
+    """What became of each start, in the order in which they were asked for."""
+
+    ok: Literal[True] = True
+    outcomes: list[StartOutcome]
+
+
 class Erased(Done):
     """What of the order's personal data is gone, by now or before."""
 
@@ -174,6 +195,28 @@ class FoundOrders(Answer):
     orders: list[FoundOrder]
 
 
+class OutageOnRecord(Answer):
+    """An announced outage: who announced it, and who withdrew it."""
+
+    ok: Literal[True] = True
+    outage_id: UUID
+    country: str
+    begins_at: AwareDatetime
+    ends_at: AwareDatetime
+    note: str | None
+    announced_by: str
+    announced_at: AwareDatetime
+    withdrawn_by: str | None = None
+    withdrawn_at: AwareDatetime | None = None
+
+
+class Outages(Answer):
+    """Outages by their beginning."""
+
+    ok: Literal[True] = True
+    outages: list[OutageOnRecord]
+
+
 #: What each request is answered with when it is not refused; `Done` for the rest of the commands.
 REPLY_OF: dict[type[Message], type[Answer]] = {
     **dict.fromkeys(commands.COMMANDS, Done),
@@ -183,6 +226,13 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     commands.CorrectEmail: EmailNowCorrect,
     commands.RequestRefund: RefundGranted,
     commands.EraseOrder: Erased,
+    commands.RegardOutage: Planned,
+    commands.AcceptTwin: Planned,
+    commands.ChangeTerms: Planned,
+    commands.StartDueRegistrations: Starts,
+    outages.AskOutages: Outages,
+    outages.AnnounceOutage: OutageOnRecord,
+    outages.WithdrawOutage: OutageOnRecord,
     queries.AskStatus: Standing,
     queries.AskHistory: History,
     queries.AskEmails: Mails,

@@ -7,7 +7,7 @@ from psycopg import AsyncConnection
 
 from vignettes.domain.details import Status
 from vignettes.domain.order import Order
-from vignettes.domain.schedule import Deadline, Terms
+from vignettes.domain.schedule import Deadline
 from vignettes.eventstore.codec import Recorded
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert, write_json
 
@@ -18,7 +18,7 @@ FROM jsonb_to_recordset(%s) AS e (
 WHERE (d.order_id, d.purpose, d.generation) = (e.order_id, e.purpose, e.generation)
 """
 
-DEFINITION = Definition("deadlines", 1, ("deadlines",), ("deadlines",))
+DEFINITION = Definition("deadlines", 2, ("deadlines",), ("deadlines",))
 
 Key = tuple[Any, str, int]
 
@@ -35,16 +35,15 @@ class DeadlinesView(Table):
 
     definition = DEFINITION
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self) -> None:
         self._planned: dict[Key, Row] = {}
         self._ended: dict[Key, Row] = {}
 
     def before(self, order: Order | None) -> Noted:
-        return Noted(_open(order, self._terms) if order else {})
+        return Noted(_open(order) if order else {})
 
     def see(self, event: Recorded, order: Order, noted: Noted) -> None:
-        now_open = _open(order, self._terms)
+        now_open = _open(order)
         for purpose, generation in noted.open.items():
             if now_open.get(purpose) != generation:
                 self._end((order.id, purpose, generation), event, order, superseded=purpose in now_open)
@@ -64,8 +63,8 @@ class DeadlinesView(Table):
             self._ended[key] = {"order_id": key[0], "purpose": key[1], "generation": key[2], **ending}
 
     def _row(self, purpose: str, event: Recorded, order: Order) -> Row:
-        deadline = order.deadline(self._terms)
-        planned = _registration(deadline) if deadline and purpose == "registration" else self._expiry(order)
+        deadline = order.deadline
+        planned = _registration(deadline) if deadline and purpose == "registration" else _limit(order)
         return {
             "order_id": order.id,
             "purpose": purpose,
@@ -73,22 +72,11 @@ class DeadlinesView(Table):
             "country": order.details.bought.country,
             "money_arrived_at": order.paid_at,
             "planned_at": event.recorded_at,
-            "opens_at": None,
+            **_UNSAID,
             "ended_at": None,
             "outcome": None,
             "position": event.position,
             **planned,
-        }
-
-    def _expiry(self, order: Order) -> Row:
-        expires_at = order.details.unpaid_until(self._terms)
-        zone = order.details.bought.zone_name
-        return {
-            "due_at": expires_at,
-            "rule": "unpaid",
-            "zone": zone,
-            "starts_at": expires_at,
-            "mark_at": expires_at,
         }
 
     async def write(self, connection: AsyncConnection, edition: Edition) -> None:
@@ -102,10 +90,12 @@ class DeadlinesView(Table):
         self._ended.clear()
 
 
-def _open(order: Order, terms: Terms) -> dict[str, int]:
+def _open(order: Order) -> dict[str, int]:
     """Return which deadlines wait for this order, each with its generation."""
-    if order.deadline(terms):
+    if order.deadline:
         return {"registration": order.generation}
+    if order.answer_by:
+        return {"answer": order.generation}
     unpaid = order.status in {Status.AWAITING_PAYMENT, Status.PARTIALLY_PAID}
     return {"expiry": order.generation} if unpaid else {}
 
@@ -116,7 +106,22 @@ def _outcome(order: Order) -> str:
     return "expired" if order.expired else "cancelled"
 
 
+def _limit(order: Order) -> Row:
+    """Return until when something must have come: the customer's answer, or the money."""
+    at = order.answer_by or order.details.unpaid_until(order.terms)
+    rule = "unanswered" if order.answer_by else "unpaid"
+    zone = order.details.bought.zone_name
+    return {"due_at": at, "rule": rule, "zone": zone, "starts_at": at, "mark_at": at}
+
+
+#: What only registrations have.
+_UNSAID: Row = dict.fromkeys(
+    ("opens_at", "lead", "grace", "unmoved_at", "outage_id", "outage_begins_at", "outage_ends_at")
+)
+
+
 def _registration(deadline: Deadline) -> Row:
+    outage = deadline.outage
     return {
         "due_at": deadline.due_at,
         "rule": deadline.rule,
@@ -124,4 +129,10 @@ def _registration(deadline: Deadline) -> Row:
         "starts_at": deadline.starts_at,
         "mark_at": deadline.mark,
         "opens_at": deadline.opens_at,
+        "lead": deadline.lead,
+        "grace": deadline.grace,
+        "unmoved_at": deadline.unmoved_at,
+        "outage_id": outage.id if outage else None,
+        "outage_begins_at": outage.begins_at if outage else None,
+        "outage_ends_at": outage.ends_at if outage else None,
     }

@@ -62,6 +62,26 @@ class Member:
         return event.position > self.position and not (self.parked and event.order_id in self.parked)
 
 
+@dataclass(slots=True)
+class Pace:
+    """How many events are taken in at a time: more while that is quick, fewer when it is not."""
+
+    size: int
+    most: int
+
+    @classmethod
+    def at_first(cls, most: int) -> "Pace":
+        """Return that of a process which does not know yet how quick it is."""
+        return cls(min(FIRST_BATCH, most), most)
+
+    def took(self, seconds: float) -> None:
+        """Learn how long a batch took."""
+        if seconds > LONGEST_BATCH_SECONDS:
+            self.size = max(self.size // 2, min(SMALL_BATCH, self.most))
+        elif seconds < LONGEST_BATCH_SECONDS / 4:
+            self.size = min(self.size * 2, self.most)
+
+
 class Digesting:
     """Views that are kept by one connection. Events are read and decoded once for all that stand at one place."""
 
@@ -70,7 +90,7 @@ class Digesting:
         self._leases = leases
         self._log = Log(vault)
         self._small = range(0)
-        self._size = FIRST_BATCH
+        self._pace = Pace.at_first(BATCH)
 
     def orders(self) -> Orders:
         """Return a memory of folded orders, for views that move together."""
@@ -81,7 +101,7 @@ class Digesting:
     async def batch(self, members: Collection[Member], orders: Orders, limit: int | None = None) -> Taken:
         """Bring views that stand near each other to one place."""
         after = min(member.position for member in members)
-        limit = SMALL_BATCH if after in self._small else min(limit or BATCH, self._size)
+        limit = SMALL_BATCH if after in self._small else min(limit or BATCH, self._pace.size)
         began = time.monotonic()
         rows = await self._log.after(self._connection, after, limit)
         if not rows:
@@ -98,14 +118,8 @@ class Digesting:
                 raise
             await self._narrow(members, rows, after)
             return Taken(len(rows), more=True)
-        self._keep_pace(time.monotonic() - began)
+        self._pace.took(time.monotonic() - began)
         return Taken(len(rows), more=len(rows) == limit)
-
-    def _keep_pace(self, seconds: float) -> None:
-        if seconds > LONGEST_BATCH_SECONDS:
-            self._size = max(self._size // 2, SMALL_BATCH)
-        elif seconds < LONGEST_BATCH_SECONDS / 4:
-            self._size = min(self._size * 2, BATCH)
 
     async def _take(
         self, members: Sequence[Member], orders: Orders, rows: Sequence[LogRow], after: int

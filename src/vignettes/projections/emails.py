@@ -8,10 +8,10 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from vignettes.domain import schedule
+from vignettes.domain.details import Status
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
-from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert
@@ -43,7 +43,7 @@ UPDATE effect.mails SET subject = NULL WHERE message_id IN (
 #: Made once: json.dumps makes one for each text that is not plain ASCII.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
-DEFINITION = Definition("emails", 1, ("emails",), ("emails",), _HANDOVER)
+DEFINITION = Definition("emails", 2, ("emails",), ("emails",), _HANDOVER)
 
 #: Events that always call for one mail to the customer.
 _KIND_OF = {
@@ -52,6 +52,7 @@ _KIND_OF = {
     "OrderHeld": "held",
     "RegistrationStarted": "started",
     "VignetteIssued": "issued",
+    "ValidityChanged": "validity_changed",
     "RegistrationRejected": "rejected",
     "SurplusSetAside": "refund",
     "RefundRequested": "refund",
@@ -78,8 +79,7 @@ class EmailsView(Table):
 
     definition = DEFINITION
 
-    def __init__(self, terms: Terms, mail_domain: str, vault: Vault) -> None:
-        self._terms = terms
+    def __init__(self, mail_domain: str, vault: Vault) -> None:
         self._domain = mail_domain
         self._vault = vault
         self._called: list[Row] = []
@@ -104,7 +104,7 @@ class EmailsView(Table):
             "message_id": message_id(order.id, event.version, kind, self._domain),
             "recipient": self._sealed(order, DataClass.CONTACT, recipient),
             "language": order.language,
-            "facts": facts(event, order, self._terms),
+            "facts": facts(event, order),
             "contact": self._sealed(order, DataClass.CONTACT, _json(contact_facts(event, order))),
             "vehicle": self._sealed(order, DataClass.VEHICLE, _json(vehicle_facts(event, order))),
             "called_at": event.recorded_at,
@@ -148,19 +148,17 @@ def calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[st
         yield _CURRENT[order.status], order.email
     elif kind := _KIND_OF.get(event.type):
         yield kind, order.email
+    elif isinstance(event.event, Order.OutageRegarded) and not event.event.in_passing:
+        yield "brought_forward", order.email
     if order.is_open and order.is_paid and not was_paid:
         yield "paid", order.email  # by money, or by a correction to what the money pays for
     elif event.type == "PaymentReceived" and order.is_open and not order.is_paid:
         yield "underpaid", order.email
 
 
-def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
+def facts(event: Recorded, order: Order) -> dict[str, Any]:
     """Return what a mail about this event may say: the order as it was then, less what is secret or personal."""
     details = order.details
-    validity = schedule.validity(details.bought, details.start, order.started_at)
-    # An order that will be held at this very moment has no time until which it can be corrected.
-    deadline = None if details.hold_reason(event.recorded_at) else order.deadline(terms)
-    vignette = order.vignette
     of, reason = _reason(event, order)
     return {
         "order_number": order.number,
@@ -169,20 +167,42 @@ def facts(event: Recorded, order: Order, terms: Terms) -> dict[str, Any]:
         "country": details.bought.country,
         "vehicle_country": details.vehicle.country,
         "valid_from": details.start.text(),
-        "starts_at": vignette.valid_from if vignette else validity.starts_at,
-        "ends_at": vignette.valid_until if vignette else validity.ends_at,
         "zone": details.bought.zone_name,
+        **_cover(event, order),
+        **_plan(event, order),
         "price_official": order.price.official,
         "price_fee": order.price.fee,
         "price_total": order.price.total,
         "outstanding": order.outstanding,
         "paid": order.account.received,
         "refund": _refund(event, order),
-        "due_at": deadline.due_at if deadline else None,
-        "same_day": bool(deadline and deadline.rule == schedule.Rule.GRACE),
-        "vignette_number": vignette.number if vignette else None,
         "reason": None if of else reason,
+        "rejection_code": order.rejection_code,
         "link_generation": order.link_generation,
+    }
+
+
+def _cover(event: Recorded, order: Order) -> dict[str, Any]:
+    if order.vignette:
+        number, document = order.vignette.number, order.vignette.document
+        said = {"vignette_number": number, "document": document.digest if document else None}
+        return {"starts_at": order.vignette.valid_from, "ends_at": order.vignette.valid_until, **said}
+    validity = schedule.validity(order.details.bought, order.details.start, order.started_at)
+    is_asked = order.status is Status.ON_HOLD and validity.starts_at > event.recorded_at
+    answer_by = validity.starts_at if is_asked else order.answer_by
+    return {"starts_at": validity.starts_at, "ends_at": validity.ends_at, "answer_by": answer_by}
+
+
+def _plan(event: Recorded, order: Order) -> dict[str, Any]:
+    # An order that will be held at this very moment has no time until which it can be corrected.
+    deadline = None if order.details.hold_reason(event.recorded_at) else order.deadline
+    if deadline is None:
+        return {"due_at": None, "before_outage": order.started_rule == schedule.Rule.OUTAGE}
+    return {
+        "due_at": deadline.due_at,
+        "same_day": deadline.rule == schedule.Rule.GRACE,
+        "before_outage": deadline.rule == schedule.Rule.OUTAGE,
+        "unmoved_at": deadline.unmoved_at,
     }
 
 
@@ -198,7 +218,9 @@ def contact_facts(event: Recorded, order: Order) -> dict[str, Any]:
 
 def vehicle_facts(event: Recorded, order: Order) -> dict[str, Any]:
     """Return what a mail says of the vehicle."""
-    return {"plate": order.details.vehicle.plate} | _reason_of(event, order, DataClass.VEHICLE)
+    code = order.vignette.authorisation_code if order.vignette else None
+    said = {"plate": order.details.vehicle.plate, "authorisation_code": code}
+    return said | _reason_of(event, order, DataClass.VEHICLE)
 
 
 def _reason_of(event: Recorded, order: Order, data_class: DataClass) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from psycopg import AsyncConnection
 from vignettes.domain import schedule
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
-from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
-DEFINITION = Definition("order_status", 1, ("order_status",), ("order_status",))
+DEFINITION = Definition("order_status", 2, ("order_status",), ("order_status",))
 
 #: What the table keeps sealed, and by which key.
 _SEALED = {
     "email": DataClass.CONTACT,
     "plate": DataClass.VEHICLE,
     "rejection_reason": DataClass.VEHICLE,
+    "authorisation_code": DataClass.VEHICLE,
 }
 
 
@@ -28,8 +28,7 @@ class OrderStatusView(Table):
 
     definition = DEFINITION
 
-    def __init__(self, terms: Terms, vault: Vault) -> None:
-        self._terms = terms
+    def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._changed: dict[UUID, tuple[Order, int]] = {}
 
@@ -45,7 +44,7 @@ class OrderStatusView(Table):
         self.forget()
 
     def _sealed(self, order: Order, position: int) -> Row:
-        told = row(order, position, self._terms)
+        told = row(order, position)
         for name, kept_by in _SEALED.items():
             told[name] = self._vault.shown(order.id, kept_by, told[name])
         return told
@@ -54,7 +53,7 @@ class OrderStatusView(Table):
         self._changed.clear()
 
 
-def row(order: Order, position: int, terms: Terms) -> Row:
+def row(order: Order, position: int) -> Row:
     """Return the row of one order, as `read.order_status` shows it. Amounts in minor units of `currency`."""
     return {
         "order_id": order.id,
@@ -62,7 +61,7 @@ def row(order: Order, position: int, terms: Terms) -> Row:
         "status": order.status,
         **_details(order),
         **_money(order),
-        **_schedule(order, terms),
+        **_schedule(order),
         **_outcome(order),
         "email": order.email,
         "language": order.language,
@@ -106,26 +105,41 @@ def _money(order: Order) -> Row:
     }
 
 
-def _schedule(order: Order, terms: Terms) -> Row:
-    deadline = order.deadline(terms)
+def _schedule(order: Order) -> Row:
+    deadline = order.deadline
     return {
         "due_at": deadline.due_at if deadline else None,
         "due_rule": deadline.rule if deadline else None,
         "generation": order.generation,
         "start_wished": order.wished,
-        "consented_at": order.consents[-1].given_at if order.consents else None,
+        **_consent(order),
         "hold_reason": order.hold,
+        "twin_accepted": order.twin_accepted,
         "started_at": order.started_at,
         "started_rule": order.started_rule,
+    }
+
+
+def _consent(order: Order) -> Row:
+    """Return the last express request for an early start: by which text, in which language, when."""
+    consent = order.consents[-1] if order.consents else None
+    return {
+        "consented_at": consent.given_at if consent else None,
+        "consent_text_version": consent.text_version if consent else None,
+        "consent_language": consent.language if consent else None,
     }
 
 
 def _outcome(order: Order) -> Row:
     vignette = order.vignette
     return {
+        "person_called_at": order.person_called_at,
+        "act_by": order.act_by,
+        "rejection_code": order.rejection_code,
         "rejection_reason": order.rejection,
         "vignette_number": vignette.number if vignette else None,
         "vignette_reference": vignette.reference if vignette else None,
         "vignette_valid_from": vignette.valid_from if vignette else None,
         "vignette_valid_until": vignette.valid_until if vignette else None,
+        "authorisation_code": vignette.authorisation_code if vignette else None,
     }

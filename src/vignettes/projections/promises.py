@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
-from vignettes.domain.schedule import SAME_DAY_LIMIT, Rule, Terms
+from vignettes.domain.schedule import SAME_DAY_LIMIT, Deadline, Rule
 from vignettes.eventstore.codec import Recorded
 from vignettes.projections.emails import calls, message_id
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert, write_json
@@ -38,7 +38,7 @@ WHERE p.order_id = e.order_id AND p.promise = ANY(e.promises) AND p.occasion = c
   AND (p.outcome IS NULL OR (e.outcome = 'violated' AND p.outcome <> 'violated'))
 """
 
-DEFINITION = Definition("promises", 1, ("promises",), ("promises", "promise_days"))
+DEFINITION = Definition("promises", 2, ("promises",), ("promises", "promise_days"))
 
 
 class Promise(IntEnum):
@@ -90,8 +90,7 @@ class PromisesView(Table):
 
     definition = DEFINITION
 
-    def __init__(self, terms: Terms, mail_domain: str) -> None:
-        self._terms = terms
+    def __init__(self, mail_domain: str) -> None:
         self._domain = mail_domain
         self._given: dict[UUID, dict[tuple[int, int, str], Row]] = {}
         self._ended: dict[tuple[UUID, tuple[Promise, ...], int | None], Row] = {}
@@ -99,10 +98,10 @@ class PromisesView(Table):
     # --- what is promised, and what ends it
 
     def before(self, order: Order | None) -> Noted:
-        return Noted(start_of(order, self._terms), was_paid=order is not None and order.is_paid)
+        return Noted(start_of(order), was_paid=order is not None and order.is_paid)
 
     def see(self, event: Recorded, order: Order, noted: Noted) -> None:
-        self._see_start(event, noted.start, start_of(order, self._terms))
+        self._see_start(event, noted.start, start_of(order))
         self._see_mails(event, order, was_paid=noted.was_paid)
         match event.event:
             case Order.RegistrationStarted(rule=rule):
@@ -205,14 +204,20 @@ class PromisesView(Table):
         self._ended.clear()
 
 
-def start_of(order: Order | None, terms: Terms) -> Word | None:
+def start_of(order: Order | None) -> Word | None:
     """Return what an order that waits for its start is promised about it (promises 1 to 3)."""
-    if order is None or (deadline := order.deadline(terms)) is None:
+    if order is None or (deadline := order.deadline) is None:
         return None
-    promise = _PROMISE_OF.get(deadline.rule, Promise.AT_THE_MARK)
+    promise = _promise_of(deadline)
     due_at = deadline.due_at
     limit_at = _same_day_limit(order) if promise is Promise.SAME_DAY else due_at + _LIMIT_OF[promise]
     return Word(promise, order.generation, str(deadline.rule), due_at, limit_at)
+
+
+def _promise_of(deadline: Deadline) -> Promise:
+    if deadline.rule is Rule.OUTAGE and deadline.is_past_its_mark:
+        return Promise.SAME_DAY
+    return _PROMISE_OF.get(deadline.rule, Promise.AT_THE_MARK)
 
 
 def _same_day_limit(order: Order) -> datetime:

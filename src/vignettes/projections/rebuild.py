@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import cycle, groupby
+from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from vignettes.domain.order import Order
 from vignettes.eventstore.personal import Vault
 from vignettes.eventstore.recorder import CHANNEL as LOG_CHANNEL
 from vignettes.projections import parking
-from vignettes.projections.digesting import CHANNEL, LONGEST_BATCH_SECONDS, Digesting, Member
+from vignettes.projections.digesting import CHANNEL, Digesting, Member, Pace
 from vignettes.projections.editions import EditionRow, current
 from vignettes.projections.folding import FIRST, Log, LogRow, folded
 from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
@@ -30,9 +31,8 @@ from vignettes.projections.view import Definition, View
 
 log = structlog.get_logger(__name__)
 
-#: How many events are read at a time while it is built order by order.
+#: How many events are read at a time, at most, while it is built order by order.
 EVENTS_AT_A_TIME = 2000
-_FEWEST_EVENTS = 100
 #: In a process that follows the log too, whose live views must not wait long.
 _EVENTS_BESIDE = 200
 #: How long an edition is left to who began it, before the service builds it beside everything else.
@@ -54,6 +54,16 @@ UPDATE view.editions SET position = scan_until, scan_until = NULL, updated_at = 
     heartbeat_at = clock_timestamp()
 WHERE id = %s AND scan_until IS NOT NULL RETURNING position
 """
+# In one message, and timed by the database: while the locks are held nobody waits for this process, which may have to
+# wait for the processor itself.
+_SWITCH = SQL("""
+SELECT clock_timestamp();
+BEGIN;
+SET LOCAL lock_timeout = {limit};
+SELECT view.switch({edition});
+COMMIT;
+SELECT clock_timestamp();
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """An edition that is live now, and how long its switch took, from the first lock to the commit."""
+    """An edition that is live now, and how long its switch took in the database, from the first lock to the commit."""
 
     edition: int
     seconds: float
@@ -85,7 +95,11 @@ Tell = Callable[[Progress], None]
 
 
 class Rebuild:
-    """Builds the edition of one view that is under way, over two connections: one reads while the other writes."""
+    """Builds the edition of one view that is under way, over two connections: one reads while the other writes.
+
+    Nothing is folded while a transaction is open: the database ends one that waits for us, and we may wait for the
+    processor.
+    """
 
     def __init__(
         self,
@@ -95,7 +109,7 @@ class Rebuild:
         tell: Tell | None = None,
         events_at_a_time: int | None = None,
     ) -> None:
-        """Take two of the same view: while the rows of one are written, the other is given the next events."""
+        """Take two of the same view; the first is the one that is built."""
         self._conninfo = conninfo
         self._views = views
         self._vault = vault
@@ -127,7 +141,7 @@ class Rebuild:
             digesting = Digesting(writing, leases, self._vault)
             if edition.scan_until is not None:
                 scan = _Scan(edition, reading, writing, Log(self._vault), digesting, self._tell)
-                await scan.run(self._views, edition.scan_until, self._events_at_a_time)
+                await scan.run(self._views[0], edition.scan_until, Pace.at_first(self._events_at_a_time))
             return await self._finish(edition, writing, leases, digesting)
 
     async def _taken(self, connection: AsyncConnection, leases: Leases) -> EditionRow | None:
@@ -175,11 +189,15 @@ async def _following(connection: AsyncConnection, edition: EditionRow, first: in
 
 async def _switch(connection: AsyncConnection, edition: int) -> Switched | None:
     """Show the edition; None when it has to catch up first. Raises LockNotAvailable when readers are in the way."""
-    async with connection.transaction():
-        await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_LIMIT_MS}ms'")
-        began = time.monotonic()
-        row = await (await connection.execute("SELECT view.switch(%s)", (edition,))).fetchone()
-    return Switched(edition, time.monotonic() - began) if row == (0,) else None
+    statements = _SWITCH.format(limit=f"{_LOCK_LIMIT_MS}ms", edition=edition)
+    try:
+        cursor = await connection.execute(statements, prepare=False)
+    except psycopg.errors.LockNotAvailable:
+        await connection.rollback()
+        raise
+    told = [row async for result in cursor.results() if result.description async for row in result]
+    (began,), (lacking,), (ended,) = told
+    return Switched(edition, (ended - began).total_seconds()) if lacking == 0 else None
 
 
 class _Scan:
@@ -202,29 +220,26 @@ class _Scan:
         self._tell = tell
         self._orders = edition.scan_orders
 
-    async def run(self, views: tuple[View, View], upto: int, at_a_time: int) -> None:
+    async def run(self, view: View, upto: int, pace: Pace) -> None:
         """Go on after the last order that was taken in, until the last one there is."""
-        scanned, turns = self._edition.scanned or FIRST, cycle(views)
-        under_way: asyncio.Task[None] | None = None
-        try:
-            while rows := await self._log.orders_after(self._reading, scanned, upto, at_a_time):
-                began = time.monotonic()
-                await self._log.load_keys(self._reading, {row.order_id for row in rows})
-                view = next(turns)
-                bad = self._digest(view, rows)
-                if under_way:
-                    await under_way
-                scanned = rows[-1].order_id
-                under_way = asyncio.create_task(self._write(view, rows, bad, upto))
-                if time.monotonic() - began > LONGEST_BATCH_SECONDS:
-                    at_a_time = max(at_a_time // 2, _FEWEST_EVENTS)
-            if under_way:
-                await under_way
-        finally:
-            if under_way and not under_way.done():
-                under_way.cancel()
-                await asyncio.gather(under_way, return_exceptions=True)
+        rows = await self._after(self._edition.scanned or FIRST, upto, pace)
+        while rows:
+            began = time.monotonic()
+            await self._log.load_keys(self._reading, {row.order_id for row in rows})
+            bad = self._digest(view, rows)
+            # Read beside, never digested beside: a transaction that waits for a busy process is ended by the database.
+            next_ = asyncio.create_task(self._after(rows[-1].order_id, upto, pace))
+            try:
+                await self._write(view, rows, bad, upto)
+                rows = await next_
+            finally:
+                next_.cancel()
+                await asyncio.gather(next_, return_exceptions=True)
+            pace.took(time.monotonic() - began)
         await self._writing.execute(_SCAN_ENDS, (self._edition.id,))
+
+    async def _after(self, order_id: UUID, upto: int, pace: Pace) -> list[LogRow]:
+        return await self._log.orders_after(self._reading, order_id, upto, pace.size)
 
     def _digest(self, view: View, rows: Sequence[LogRow]) -> list[UUID]:
         """Show a view these orders; return those which it can't digest, of which it then has nothing."""

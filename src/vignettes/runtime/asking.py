@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from vignettes.messages.queries import AskHistory, AskStatus
@@ -19,9 +21,10 @@ from vignettes.runtime.settings import ConfigurationError, Settings
 _TIMEOUT = 30.0  # moving the sandbox's clock waits for what becomes due
 
 
-async def ask(settings: Settings, subject: str, body: bytes) -> dict[str, Any]:
-    """Send one request to the running service; without an address, to the one that runs here."""
-    url = settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Client]:
+    """Connect to the running service; without an address, to the one that runs here."""
+    url = _address(settings)
     link = Link()
     try:
         client = await asyncio.wait_for(
@@ -33,14 +36,27 @@ async def ask(settings: Settings, subject: str, body: bytes) -> dict[str, Any]:
             f"No service answers at {url}: start it with `vignettes run`, or set VIGNETTES_NATS_URL."
         ) from None
     try:
-        answer = await client.request(subject, body, timeout=_TIMEOUT)
-    except NatsError as error:
-        raise ConfigurationError(f"Nobody answers {subject} at {url} ({type(error).__name__}).") from None
+        yield client
     finally:
         link.ending.set()
         await client.close()
+
+
+async def ask(settings: Settings, subject: str, body: bytes) -> dict[str, Any]:
+    """Send one request to the running service."""
+    async with service(settings) as client:
+        try:
+            answer = await client.request(subject, body, timeout=_TIMEOUT)
+        except NatsError as error:
+            raise ConfigurationError(
+                f"Nobody answers {subject} at {_address(settings)} ({type(error).__name__})."
+            ) from None
     reply: dict[str, Any] = json.loads(answer.data)
     return reply
+
+
+def _address(settings: Settings) -> str:
+    return settings.nats_url or f"nats://127.0.0.1:{settings.nats_port}"
 
 
 def named(order: str) -> dict[str, str]:
@@ -66,19 +82,6 @@ async def history(settings: Settings, order: str, until: datetime | None) -> dic
         wanted = {"order_id": found["order"]["order_id"]}
     body = {**wanted, **({"until": until.isoformat()} if until else {})}
     return await ask(settings, AskHistory.subject, json.dumps(body).encode())
-
-
-def status_table(reply: dict[str, Any]) -> Table:
-    """Show the row of one order, without what is not known yet."""
-    table = Table("Field", "Value", title=f"Order {reply['order']['order_number']}", caption=_as_of(reply))
-    for name, value in reply["order"].items():
-        if value is not None:
-            table.add_row(name, str(value))
-    return table
-
-
-def _as_of(reply: dict[str, Any]) -> str:
-    return f"as of position {reply['as_of_position']} of the log"
 
 
 def history_story(reply: dict[str, Any]) -> Group:

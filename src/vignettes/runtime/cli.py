@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
-from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from vignettes.domain.personal import DataClass
-from vignettes.runtime.console import AsJson, err, out, settings_for
+from vignettes.runtime.console import Actor, AsJson, answered, err, out, settings_for
+from vignettes.runtime.deadlines_cli import deadlines_app
+from vignettes.runtime.outages_cli import outages_app
 from vignettes.runtime.settings import ConfigurationError, is_set, origins
 from vignettes.runtime.views_cli import projections_app
 
@@ -26,6 +27,8 @@ app = typer.Typer(
 keys_app = typer.Typer(help="The keys of personal data.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(projections_app, name="projections")
+app.add_typer(outages_app, name="outages")
+app.add_typer(deadlines_app, name="deadlines")
 
 
 def _instant(text: str) -> datetime:
@@ -107,15 +110,18 @@ def asyncapi() -> None:
 
 @app.command()
 def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
-    """Tell where an order stands, and why it is due when it is due."""
-    from vignettes.runtime import asking  # noqa: PLC0415
+    """Tell where an order stands, and why it is due when it is due: the rule with all that it was reckoned from.
 
-    reply = asyncio.run(asking.status(settings_for("status"), order))
-    _answered(reply)
+    With VIGNETTES_DATABASE_URL also the ledger: every plan that it had, when that fired, and how it ended.
+    """
+    from vignettes.runtime import asking, order_status  # noqa: PLC0415
+
+    settings = settings_for("status")
+    found = order_status.look(settings, answered(asyncio.run(asking.status(settings, order))))
     if as_json:
-        out.print_json(data=reply)
+        out.print_json(data=order_status.as_json(found))
     else:
-        out.print(asking.status_table(reply))
+        out.print(order_status.shown(found), highlight=False)
 
 
 @app.command()
@@ -132,7 +138,7 @@ def history(
     from vignettes.runtime import asking  # noqa: PLC0415
 
     reply = asyncio.run(asking.history(settings_for("history"), order, until))
-    _answered(reply)
+    answered(reply)
     if as_json:
         out.print_json(data=reply)
     else:
@@ -172,11 +178,23 @@ def erase(
         named = " and ".join(classes)
         typer.confirm(f"Erase the {named} data of {order}? Nobody can bring it back.", abort=True, err=True)
     reply = asyncio.run(erasing.erase(settings_for("erase"), order, classes, actor))
-    _answered(reply)
+    answered(reply)
     if as_json:
         out.print_json(data=reply)
     else:
         out.print(f"Erased of order {reply['order_number']}: {', '.join(reply['erased'])}.")
+
+
+@app.command()
+def release(order: OrderArgument, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Go on with an order that is held because another one is for the same vehicle and period: both are meant."""
+    from vignettes.runtime import releasing  # noqa: PLC0415
+
+    reply = answered(asyncio.run(releasing.release(settings_for("release"), order, actor)))
+    if as_json:
+        out.print_json(data=reply)
+    else:
+        out.print(releasing.shown(reply), highlight=False)
 
 
 @keys_app.command()
@@ -200,14 +218,17 @@ def promises(
     days: Annotated[int, typer.Option(min=1, help="How many days back, today included.")] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Tell how the promises to customers are kept: by day, and each order that was or may be let down."""
+    """Tell how the promises to customers are kept: by day, and each order that was or may be let down.
+
+    Where an announced outage of the authority lies between the time that was due and the end, it is named.
+    """
     from vignettes.runtime import promising  # noqa: PLC0415
 
     report = promising.report(settings_for("promises"), days)
     if as_json:
-        out.print_json(data=to_jsonable_python(report))
+        out.print_json(data=promising.as_json(report))
     else:
-        out.print(promising.shown(report))
+        out.print(promising.shown(report), highlight=False)
 
 
 @app.command()
@@ -223,12 +244,6 @@ def _for_local_runs() -> dict[str, Any]:
     if is_set("sandbox"):
         return {}
     return {"sandbox": True} if is_set("clock") else {"sandbox": True, "clock": "movable"}
-
-
-def _answered(reply: dict[str, Any]) -> None:
-    if not reply["ok"]:
-        err.print(f"[red]{reply['error']['code']}[/]: {reply['error']['message']}")
-        raise typer.Exit(1)
 
 
 def main() -> None:

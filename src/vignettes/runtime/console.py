@@ -1,5 +1,6 @@
-"""What all commands share: where they print, and how they come by their settings."""
+"""What all commands share: where they print, whom they act for, and how they come by their settings."""
 
+import getpass
 from typing import Annotated, Any
 
 import structlog
@@ -15,6 +16,46 @@ out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as containers have
+        return "operator"
+
+
+Actor = Annotated[
+    str,
+    typer.Option(
+        default_factory=_login, show_default="your login", help="Who decided it; kept in the history."
+    ),
+]
+
+
+def served(text: str) -> str:
+    """Return a country that we serve, by its ISO 3166 code. Any other is a misuse."""
+    from vignettes.runtime.local_times import ZONES  # noqa: PLC0415  # --help needs no catalogue
+
+    if text.upper() not in ZONES:
+        raise typer.BadParameter(f"{text}: there are {', '.join(ZONES)}.")
+    return text.upper()
+
+
+OneCountry = Annotated[
+    str | None,
+    typer.Option("--country", parser=served, metavar="COUNTRY", help="Only of this one, such as RO."),
+]
+
+
+def answered(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return what the service has answered; end with exit code 1 where it refused, in its words."""
+    if not reply["ok"]:
+        error = reply["error"]
+        named = f" {error['field']}:" if error.get("field") else ""
+        err.print(f"[red]{error['code']}[/]:{named} {error['message']}", highlight=False)
+        raise typer.Exit(1)
+    return reply
 
 
 def settings_for(role: str, **overrides: Any) -> Settings:

@@ -1,16 +1,20 @@
-"""How the promises are kept, on the command line."""
+"""How the promises are kept, on the command line: who was let down, and by whose outage."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from pydantic_core import to_jsonable_python
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vignettes.runtime.local_times import span
 from vignettes.runtime.settings import Settings
 from vignettes.runtime.viewing import connected
 
@@ -26,18 +30,27 @@ NAMES = {
     10: "money back",
 }
 #: How many orders are told one by one.
-_SHOWN = 20
+_SHOWN = 50
+#: Those about the start of registration: where one is broken, an outage of the authority may be why.
+_STARTS = [1, 2, 3]
 
 _DAYS = """
 SELECT day, promise, kept, at_risk, broken, open, lapsed, worst_late FROM read.promise_days
 WHERE day > (clock.now() AT TIME ZONE 'UTC')::date - %s ORDER BY day, promise
 """
+# Of several outages the one that began first; one that was withdrawn explains nothing.
 _TROUBLE = """
-SELECT p.order_id, o.order_number, p.promise, p.rule, p.state, p.due_at, p.late
+SELECT p.order_id, o.order_number, p.promise, p.rule, p.state, p.due_at, p.late, o.country, o.zone,
+       x.outage_id, x.begins_at AS outage_begins_at, x.ends_at AS outage_ends_at, x.announced_by, x.announced_at
 FROM read.promises p LEFT JOIN read.order_status o USING (order_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM read.outages a
+    WHERE p.promise = ANY(%(starts)s) AND a.country = o.country AND a.withdrawn_at IS NULL
+      AND a.begins_at <= coalesce(p.ended_at, clock.now()) AND a.ends_at > p.due_at
+    ORDER BY a.begins_at, a.outage_id LIMIT 1) AS x ON true
 WHERE p.state IN ('at_risk', 'broken')
-  AND (p.due_at AT TIME ZONE 'UTC')::date > (clock.now() AT TIME ZONE 'UTC')::date - %s
-ORDER BY p.state, p.due_at DESC
+  AND (p.due_at AT TIME ZONE 'UTC')::date > (clock.now() AT TIME ZONE 'UTC')::date - %(days)s
+ORDER BY p.state DESC, p.due_at DESC, p.order_id
 """
 
 
@@ -66,6 +79,14 @@ class Trouble:
     state: str
     due_at: datetime
     late: timedelta
+    country: str | None
+    zone: str | None
+    outage_id: UUID | None
+    """The announced outage of its authority that lay between due_at and the end, or now."""
+    outage_begins_at: datetime | None
+    outage_ends_at: datetime | None
+    announced_by: str | None
+    announced_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,16 @@ class Report:
     days: Sequence[Day]
     trouble: Sequence[Trouble]
 
+    @property
+    def explained(self) -> int:
+        """How many broken promises an announced outage explains."""
+        return sum(each.state == "broken" and each.outage_id is not None for each in self.trouble)
+
+    @property
+    def unexplained(self) -> int:
+        """How many nothing explains."""
+        return sum(each.state == "broken" for each in self.trouble) - self.explained
+
 
 def report(settings: Settings, days: int) -> Report:
     """Return the promises of the last days, and all that are due later."""
@@ -82,8 +113,15 @@ def report(settings: Settings, days: int) -> Report:
         with connection.cursor(row_factory=class_row(Day)) as cursor:
             counted = cursor.execute(_DAYS, (days,)).fetchall()
         with connection.cursor(row_factory=class_row(Trouble)) as cursor:
-            trouble = cursor.execute(_TROUBLE, (days,)).fetchall()
+            trouble = cursor.execute(_TROUBLE, {"days": days, "starts": _STARTS}).fetchall()
     return Report(counted, trouble)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the same for programs."""
+    counted = {"explained": report.explained, "unexplained": report.unexplained}
+    told: dict[str, Any] = to_jsonable_python({"days": report.days, "trouble": report.trouble, **counted})
+    return told
 
 
 def shown(report: Report) -> RenderableType:
@@ -102,7 +140,19 @@ def shown(report: Report) -> RenderableType:
         promise = f"{day.promise:2} {NAMES[day.promise]}"
         table.add_row("" if day.day == last else str(day.day), promise, *counts, *rest)
         last = day.day
-    return Group(table, *_trouble_shown(report.trouble))
+    return Group(table, _in_all(report), *_trouble_shown(report.trouble))
+
+
+def _in_all(report: Report) -> str:
+    """Tell the share of promises that were kept, of those that are decided."""
+    kept, broken = (sum(getattr(day, name) for day in report.days) for name in ("kept", "broken"))
+    if not broken:
+        return f"{kept:,} kept, none broken: 100 %." if kept else "None is decided yet."
+    share = math.floor(10_000 * kept / (kept + broken)) / 100  # never a 100 % that was rounded
+    return (
+        f"{kept:,} kept, {broken:,} broken: {share:.2f} %. "
+        f"Explained by an announced outage: {report.explained:,}; unexplained: {report.unexplained:,}."
+    )
 
 
 def _trouble_shown(trouble: Sequence[Trouble]) -> list[RenderableType]:
@@ -111,13 +161,25 @@ def _trouble_shown(trouble: Sequence[Trouble]) -> list[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("Order", "Promise", "Rule", "State", "Due", "Late"):
         table.add_column(name, no_wrap=True)
+    table.add_column("Why")
     for each in trouble[:_SHOWN]:
         state = Text(each.state, style="red" if each.state == "broken" else "yellow")
         order = each.order_number or str(each.order_id)
         due = f"{each.due_at:%Y-%m-%d %H:%M:%S}Z"
-        table.add_row(order, str(each.promise), each.rule, state, due, _span(each.late))
+        table.add_row(order, str(each.promise), each.rule, state, due, _span(each.late), _why(each))
     more = len(trouble) - _SHOWN
-    return [table, *([f"... and {more:,} more: read.promises has them all."] if more > 0 else [])]
+    return [table, *([f"... and {more:,} more: --json has them all."] if more > 0 else [])]
+
+
+def _why(trouble: Trouble) -> str:
+    begins_at, ends_at, announced_at = trouble.outage_begins_at, trouble.outage_ends_at, trouble.announced_at
+    if not (begins_at and ends_at and announced_at and trouble.zone):
+        return "unexplained" if trouble.state == "broken" else ""
+    afterwards = ", afterwards" if announced_at > trouble.due_at else ""
+    return (
+        f"explained by an announced outage: {span(begins_at, ends_at, trouble.zone)}, "
+        f"announced by {trouble.announced_by}{afterwards}"
+    )
 
 
 def _alarming(number: int, style: str) -> Text:

@@ -4,21 +4,20 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TextIO
 
 import psycopg
-from psycopg import Connection
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections import editions
-from vignettes.projections.lease import LeaseLost
-from vignettes.projections.rebuild import Progress, Rebuild
+from vignettes.projections.lease import LeaseLost, holder
+from vignettes.projections.rebuild import Progress, Rebuild, Switched
 from vignettes.runtime import roles
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.process import needed
@@ -26,8 +25,14 @@ from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.viewing import Refused, Standing, connected, defined, standing
 
 _LOOK_EVERY_SECONDS = 0.5
+#: A database that can't be reached, or a build that comes to nothing, is tried again for so long.
+_PATIENCE_SECONDS = 30.0
+_CUT_OFF = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 #: Where there is no terminal for a bar, a line is printed so often.
 _LINE_EVERY_SECONDS = 15.0
+
+#: This process, as others see it where they look for who builds.
+_US = holder().rpartition("/")[0]
 
 #: Of a bar.
 _WHOLE = 100_000
@@ -68,7 +73,9 @@ class Rebuilt:
     """Built since the command was given: fewer when it went on with what had been begun."""
     seconds: float
     switch_ms: float | None
-    """None when another process built it."""
+    """None when another process built it, or its answer was lost."""
+    completed_by: str | None
+    """The other process that took over and built it to its end."""
     orders_parked: int
     retired: list[int]
     """Editions that were live before, and stay until they are dropped."""
@@ -84,10 +91,10 @@ def rebuild(settings: Settings, name: str, progress_on: Console) -> Rebuilt:
         raise NothingToBuild(f"{name} can't be rebuilt. {NothingToBuild.__doc__}")
     with connected(settings, "vignettes_owner") as owner:
         edition = editions.begin(owner, definition)
-    with connected(settings, "vignettes_projector") as connection, _bar(progress_on) as bars:
-        look = _Look(connection, edition)
-        bar = _Bar(bars, name, look.once())
+    look = _Look(settings, edition)
+    with _bar(progress_on) as bars:
         try:
+            bar = _Bar(bars, name, look.once())
             return asyncio.run(_until_live(_rebuild(settings, name, bar), look, bar))
         except KeyboardInterrupt:
             raise Stopped(f"Stopped. {Stopped.__doc__}") from None
@@ -96,7 +103,7 @@ def rebuild(settings: Settings, name: str, progress_on: Console) -> Rebuilt:
         except psycopg.errors.DependentObjectsStillExist as error:
             why = f"{error.diag.message_primary}.\n{error.diag.message_detail}"
             raise NotShown(f"{NotShown.__doc__} {why}\nDrop that, and give the same command again.") from None
-        except psycopg.OperationalError as error:
+        except _CUT_OFF as error:
             raise Stopped(f"The database: {str(error).strip()}\n{Stopped.__doc__}") from None
 
 
@@ -112,41 +119,45 @@ def _rebuild(settings: Settings, name: str, bar: "_Bar") -> Rebuild:
 
 
 class _Look:
-    """Looks at one edition."""
+    """Looks at one edition, each time over a connection of its own: the last one may be lost."""
 
-    def __init__(self, connection: Connection[Any], edition: int) -> None:
-        self._connection = connection
+    def __init__(self, settings: Settings, edition: int) -> None:
+        self._settings = settings
         self._edition = edition
 
     def once(self) -> Standing:
         """Return how it stands now. Raises EditionGone."""
-        for each in standing(self._connection):
+        for each in self._all():
             if each.edition == self._edition:
                 return each
         raise EditionGone(EditionGone.__doc__)
 
     def retired(self, view: str) -> list[int]:
         """Return the editions of its view that were live before."""
-        rows = standing(self._connection)
-        return [each.edition for each in rows if each.view == view and each.state == "retired"]
+        return [each.edition for each in self._all() if each.view == view and each.state == "retired"]
+
+    def _all(self) -> Sequence[Standing]:
+        with connected(self._settings, "vignettes_projector") as connection:
+            return standing(connection)
 
 
 async def _until_live(rebuild: Rebuild, look: _Look, bar: "_Bar") -> Rebuilt:
     """Build unless another process does; then watch, and take over from one that is gone."""
     began, first = time.monotonic(), look.once()
-    last, is_ours, switch_ms = first, True, None
+    last, is_ours, switched = first, True, None
     while last.state == "building":
-        if is_ours:
-            try:
-                if switched := await rebuild.run():
-                    switch_ms = round(switched.seconds * 1000, 1)
-            except (LeaseLost, psycopg.errors.LockNotAvailable):
-                pass  # another took over, or was in the way: what is on record tells who goes on
-        last = look.once()
+        try:
+            if is_ours:
+                switched = await _built(rebuild) or switched
+            last = look.once()
+            is_ours = not last.is_held or last.held_by == _US
+            if last.state == "building":
+                bar.watch(last)
+        except _CUT_OFF as error:
+            bar.lost(error)
+            is_ours = True  # what the session held is free
         if last.state == "building":
-            bar.watch(last)
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            is_ours = not last.is_held
     return Rebuilt(
         view=last.view,
         edition=last.edition,
@@ -154,10 +165,18 @@ async def _until_live(rebuild: Rebuild, look: _Look, bar: "_Bar") -> Rebuilt:
         orders=last.scan_orders,
         orders_now=last.scan_orders - first.scan_orders,
         seconds=round(time.monotonic() - began, 1),
-        switch_ms=switch_ms,
+        switch_ms=round(switched.seconds * 1000, 1) if switched else None,
+        completed_by=None if switched else bar.watched,
         orders_parked=last.orders_parked,
         retired=look.retired(last.view),
     )
+
+
+async def _built(rebuild: Rebuild) -> Switched | None:
+    """Build; None when another process does, or was in the way: what is on record tells who goes on."""
+    with suppress(LeaseLost, psycopg.errors.LockNotAvailable):
+        return await rebuild.run()
+    return None
 
 
 # --- what is shown of it
@@ -198,7 +217,10 @@ class _Bar:
         self._bars = bars
         self._view = view
         self._phase = ""
-        self._watched = ""
+        #: The other process that builds it.
+        self.watched: str | None = None
+        self._is_lost = False
+        self._heard_at = time.monotonic()
         self._from = (time.monotonic(), first.scan_orders)
         self._line_at = time.monotonic() + _LINE_EVERY_SECONDS
         self._task = bars.add_task(view, total=_WHOLE, completed=_part(first.share), told="")
@@ -209,22 +231,41 @@ class _Bar:
 
     def tell(self, progress: Progress) -> None:
         """Show what our own build tells."""
-        began, orders = self._from
-        rate = (progress.orders - orders) / max(time.monotonic() - began, 0.001)
-        told = f"{rate:,.0f} orders/s" if progress.phase == "orders" else f"{progress.behind:,} behind"
-        self._show(progress.phase, progress.done, told)
+        self._hear()
+        self.watched = None
+        self._tell(progress)
 
     def watch(self, standing: Standing) -> None:
         """Show what the build of another process has written down."""
-        if standing.is_held and self._watched != standing.held_by:
-            self._watched = standing.held_by
-            self._bars.console.print(f"{self._watched} builds {self._view}: this is its progress.")
+        if standing.is_held and standing.held_by != _US:
+            self._hear()
+            if self.watched != standing.held_by:
+                self.watched = standing.held_by
+                self._bars.console.print(f"{self.watched} builds {self._view}: this is its progress.")
         if standing.scan_until is not None:
-            self.tell(
+            self._tell(
                 Progress(self._view, standing.edition, "orders", standing.share, standing.scan_orders, 0)
             )
         else:
             self._show("events", standing.share, f"{standing.events_behind or 0:,} behind")
+
+    def lost(self, error: psycopg.Error) -> None:
+        """Say that it is tried again. Raises the error when nothing was heard of any build for too long."""
+        if time.monotonic() - self._heard_at > _PATIENCE_SECONDS:
+            raise error
+        if not self._is_lost:
+            self._bars.console.print(f"The database: {str(error).strip()}\nTrying again.", markup=False)
+        self._is_lost = True
+
+    def _hear(self) -> None:
+        self._is_lost = False
+        self._heard_at = time.monotonic()
+
+    def _tell(self, progress: Progress) -> None:
+        began, orders = self._from
+        rate = (progress.orders - orders) / max(time.monotonic() - began, 0.001)
+        told = f"{rate:,.0f} orders/s" if progress.phase == "orders" else f"{progress.behind:,} behind"
+        self._show(progress.phase, progress.done, told)
 
     def _show(self, phase: str, done: float, told: str) -> None:
         description = f"{self._view}: {_PHASES[phase]}"
@@ -248,10 +289,11 @@ def shown(rebuilt: Rebuilt) -> str:
         number += f", the last {rebuilt.orders_now:,} of them"
     rate = rebuilt.orders_now / max(rebuilt.seconds, 0.1)
     switch = "" if rebuilt.switch_ms is None else f" The switch took {rebuilt.switch_ms} ms."
+    by_another = f" {rebuilt.completed_by} completed it." if rebuilt.completed_by else ""
     waiting = f"{rebuilt.orders_parked:,} orders are parked in it: see `vignettes projections parked`."
     lines = [
         f"{rebuilt.view} is live as edition {rebuilt.edition}, version {rebuilt.version}.",
-        f"{number} in {rebuilt.seconds} s, {rate:,.0f} a second.{switch}",
+        f"{number} in {rebuilt.seconds} s, {rate:,.0f} a second.{switch}{by_another}",
         waiting if rebuilt.orders_parked else "No order is parked in it.",
     ]
     if rebuilt.retired:

@@ -5,10 +5,11 @@ Imports stand in the builders: eight processes start on two cores, and each load
 # ruff: noqa: PLC0415
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vignettes.domain.schedule import Terms
 from vignettes.runtime.keys import master_keys, root_of
@@ -17,8 +18,6 @@ from vignettes.runtime.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from vignettes.eventstore.personal import BlindIndex, Vault
-    from vignettes.projections.checking import Sampler
-    from vignettes.projections.follower import Follower
     from vignettes.projections.rebuild import Builder
     from vignettes.projections.view import Definition, View
     from vignettes.services.writing import Sender, Writing
@@ -28,12 +27,19 @@ ROLES: Final = ("ordering", "projecting", "deadlines", "registration", "mailing"
 SANDBOX: Final = "sandbox"
 
 
+class Piece(Protocol):
+    """One piece of work of a role."""
+
+    async def run(self) -> None:
+        """Do it until cancelled."""
+
+
 @dataclass(slots=True)
 class Together:
     """A role that is several pieces of work at once; it ends with the first of them that fails."""
 
     name: str
-    pieces: "Sequence[Follower | Builder | Sampler]"
+    pieces: "Sequence[Piece]"
 
     async def run(self) -> None:
         """Do all of them until cancelled."""
@@ -43,7 +49,7 @@ class Together:
 
 
 def terms(settings: Settings) -> Terms:
-    """Return the operator's own terms."""
+    """Return by which terms orders are served that are placed now."""
     return Terms(
         lead=timedelta(hours=settings.lead_hours),
         grace=timedelta(seconds=settings.same_day_grace_seconds),
@@ -101,14 +107,13 @@ def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View
     from vignettes.projections.payments import PaymentsView
     from vignettes.projections.promises import PromisesView
 
-    said = terms(settings)
     return [
-        OrderStatusView(said, keys),
-        EmailsView(said, sender(settings).domain, keys),
-        DeadlinesView(said),
+        OrderStatusView(keys),
+        EmailsView(sender(settings).domain, keys),
+        DeadlinesView(),
         PaymentsView(),
         LookupView(lookup),
-        PromisesView(said, sender(settings).domain),
+        PromisesView(sender(settings).domain),
     ]
 
 
@@ -125,10 +130,11 @@ async def _ordering(built: Process) -> Running:
     from vignettes.eventstore.append import Appender, Numbers
     from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
-    from vignettes.services.deciding import Deciding, Payee
+    from vignettes.services.deciding import Deciding, Payee, Policy
     from vignettes.services.grouping import GroupWriter
     from vignettes.services.links import BodyHash, Links
     from vignettes.services.ordering import Ordering
+    from vignettes.services.outages import KnownOutages, OutageDesk
     from vignettes.services.reading import Reading
 
     settings, numbers = built.settings, Numbers()
@@ -139,16 +145,21 @@ async def _ordering(built: Process) -> Running:
     appender = Appender(Journal(url), vault(settings), numbers)
     built.stack.push_async_callback(appender.close)
     pool = await built.pool("vignettes_writer", "queries", 8)
+    outages = KnownOutages(built.conninfo("vignettes_writer", "outages"))
+    lookup = index(root)
+    payee = Payee(settings.payee_name, settings.payee_iban)
+    policy = Policy(terms(settings), settings.consent_needed)
     ordering = Ordering(
         GroupWriter(appender.execute_all),
-        Deciding(terms(settings), Payee(settings.payee_name, settings.payee_iban), numbers.next),
+        Deciding(policy, payee, numbers.next, outages, lookup.vehicle),
         Links(settings.public_url, root),
         BodyHash(root),
-        Reading(pool, orders, writing(settings, root), index(root)),
+        Reading(pool, orders, writing(settings, root), lookup),
     )
     built.stack.push_async_callback(ordering.end)
     ordering.register(built.endpoints)
-    return ordering
+    OutageDesk(pool).register(built.endpoints)
+    return Together("ordering", [ordering, outages])
 
 
 async def _projecting(built: Process) -> Running:
@@ -177,7 +188,7 @@ async def _publishing(built: Process) -> Running:
     from vignettes.projections.follower import Follower
     from vignettes.services.publishing import PublishedView
 
-    view = PublishedView(built.client.jetstream(), terms(built.settings))
+    view = PublishedView(built.client.jetstream())
     url = built.conninfo("vignettes_projector", "publishing")
     return Together("publishing", [Follower(url, [view], vault(built.settings))])
 
@@ -185,29 +196,40 @@ async def _publishing(built: Process) -> Running:
 async def _deadlines(built: Process) -> Running:
     from vignettes.services.calling import Calling
     from vignettes.services.deadlines import Deadlines
+    from vignettes.services.emitting import Emitter
+    from vignettes.services.forestalling import OutageTelling, TwinTelling
 
-    url = built.conninfo("vignettes_projector", "deadlines")
-    return Deadlines(url, built.client.jetstream(), Calling(built.client))
+    ordering = Calling(built.client)
+    return Together(
+        "deadlines",
+        [
+            Deadlines(built.conninfo("vignettes_projector", "deadlines"), Emitter(built.client), ordering),
+            OutageTelling(built.conninfo("vignettes_projector", "outages"), ordering),
+            TwinTelling(built.conninfo("vignettes_projector", "twins"), ordering),
+        ],
+    )
 
 
 async def _registration(built: Process) -> Running:
-    import httpx
-
     from vignettes.services import triggers
-    from vignettes.services.authorities import http
+    from vignettes.services.authorities import directory
+    from vignettes.services.authorities.files import AuthorityFileError
     from vignettes.services.calling import Calling
     from vignettes.services.registration import Registration
 
-    url = needed(built.settings.authority_url, "VIGNETTES_AUTHORITY_URL")
-    web = await built.stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=http.TIMEOUT))
+    folder, url = built.settings.authorities_dir, built.settings.authority_url
+    if folder is None:
+        needed(url, "VIGNETTES_AUTHORITY_URL")
+    try:
+        authorities = await built.stack.enter_async_context(directory.connected(folder, url, os.environ))
+    except AuthorityFileError as error:
+        raise ConfigurationError(f"VIGNETTES_AUTHORITIES_DIR: {error}.") from None
     pool = await built.pool("vignettes_projector", "registration pool", 8)
+    ordering = Calling(built.client)
     registration = Registration(
-        built.conninfo("vignettes_projector", "registration"),
-        pool,
-        http.HttpAuthority(web),
-        Calling(built.client),
+        built.conninfo("vignettes_projector", "registration"), pool, authorities, ordering
     )
-    triggers.subscribe(built.endpoints.broker, registration)
+    triggers.subscribe(built.endpoints.broker, ordering, registration.name)
     return registration
 
 

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stdnum import iban
 from stdnum.exceptions import ValidationError as InvalidNumber
 
+from vignettes.services.authorities import files
+
 PREFIX: Final = "VIGNETTES_"
 EXAMPLE_IBAN: Final = "CZ6508000000192000145399"
 #: Set by the supervisor for its children, not by people.
@@ -79,10 +81,17 @@ def _account(value: str) -> str:
         raise ValueError("is not an IBAN with correct check digits") from None
 
 
+def _authorities(folder: Path) -> Path:
+    """Refuse what would only come to light with the first order: the text names file and field."""
+    files.read(folder)
+    return folder
+
+
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrAny = Annotated[int, Field(ge=0, le=65535)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+AuthoritiesDir = Annotated[Path, AfterValidator(_absolute), AfterValidator(_authorities)]
 
 
 class Settings(BaseSettings):
@@ -134,6 +143,10 @@ class Settings(BaseSettings):
         repr=False,
         description="the http(s):// address of the toll authority's interface, or nothing for the sandbox's",
     )
+    authorities_dir: AuthoritiesDir | None = Field(
+        None,
+        description="a folder of *.toml files, one for each authority or partner, or nothing for one authority",
+    )
     sandbox_authority_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
     sandbox_smtp_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
 
@@ -164,6 +177,10 @@ class Settings(BaseSettings):
         ge=0,
         le=MAX_GRACE_SECONDS,
         description=f"seconds to correct a same-day order, 0 to {MAX_GRACE_SECONDS}",
+    )
+    consent_needed: bool = Field(
+        False,
+        description="refuse a start at once within 14 days of the order without the customer's express request",
     )
     unpaid_expiry_days: int = Field(
         14, gt=0, description="after how many days an unpaid order expires, over 0"

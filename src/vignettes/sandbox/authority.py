@@ -4,20 +4,21 @@ Like the real ones it is not idempotent: whoever submits twice holds two vignett
 """
 
 import asyncio
+import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from vignettes.sandbox import files
+from vignettes.sandbox import files, paper
+from vignettes.sandbox.faults import Fault, Faults, Mode
 
 Now = Callable[[], Awaitable[datetime]]
 """The sandbox's clock, which a test may move."""
@@ -57,7 +58,15 @@ FIND = """
       and (:country is null or country = :country)
       and (:plate is null or plate = :plate)
       and (:valid_from is null or valid_from = :valid_from)
+      and (:authority_reference is null or authority_reference = :authority_reference)
+      and (:overlaps_from is null or substr(valid_until, 1, 10) >= substr(:overlaps_from, 1, 10))
+      and (:overlaps_until is null or substr(valid_from, 1, 10) <= substr(:overlaps_until, 1, 10))
     order by id
+"""
+
+CHANGE = """
+    update registrations set valid_until = :valid_until
+    where reference = :reference or authority_reference = :reference
 """
 
 LIST = """
@@ -66,6 +75,17 @@ LIST = """
     from registrations join requests using (reference)
     order by id
 """
+
+#: What the register can be asked by: whom it was registered for, and what it overlaps.
+QUESTIONS = (
+    "reference",
+    "country",
+    "plate",
+    "valid_from",
+    "authority_reference",
+    "overlaps_from",
+    "overlaps_until",
+)
 
 COUNT = """
     insert into requests values (:reference, :country, 1)
@@ -125,19 +145,16 @@ class AuthorityRegister:
                 "update registrations set number = ?, authority_reference = ? where id = ?",
                 (*given.values(), key),
             )
-        return values | given
+        return _with_code(values | given)
 
-    def find(
-        self,
-        *,
-        reference: str | None = None,
-        country: str | None = None,
-        plate: str | None = None,
-        valid_from: str | None = None,
-    ) -> list[dict[str, str]]:
-        """Return the registrations that agree with everything given, oldest first."""
-        wanted = {"reference": reference, "country": country, "plate": plate, "valid_from": valid_from}
-        return [dict(row) for row in self._db.execute(FIND, wanted)]
+    def find(self, **wanted: str | None) -> list[dict[str, str]]:
+        """Return the registrations that agree with everything given (see QUESTIONS), oldest first."""
+        rows = self._db.execute(FIND, dict.fromkeys(QUESTIONS) | wanted)
+        return [_with_code(dict(row)) for row in rows]
+
+    def change(self, reference: str, valid_until: str) -> None:
+        """Let another end of validity hold for what goes by this reference, ours or the authority's."""
+        self._db.execute(CHANGE, {"reference": reference, "valid_until": valid_until})
 
     def registrations(self) -> list[dict[str, Any]]:
         """Return the whole register as `sandbox.v1.authority` shows it; `order_id`: the reference we sent."""
@@ -153,57 +170,10 @@ class AuthorityRegister:
         return self._db
 
 
-class Mode(StrEnum):
-    """How the authority behaves towards submissions."""
-
-    OK = "ok"
-    DOWN = "down"
-    SLOW = "slow"
-    REJECT = "reject"
-    TIMEOUT_AFTER_SUCCESS = "timeout_after_success"
-    TIMEOUT_BEFORE = "timeout_before"
-
-
-@dataclass(slots=True)
-class _Fault:
-    mode: Mode
-    times: int | None
-
-
-class Faults:
-    """The modes in force, for a country or for all; a country's own comes first. In memory only."""
-
-    def __init__(self) -> None:
-        self._faults: dict[str | None, _Fault] = {}
-
-    def set(self, country: str | None, mode: str, times: int | None) -> None:
-        """Behave so for the next `times` calls, or until changed; for all, it replaces every mode."""
-        if times is not None and times < 1:
-            raise ValueError("times must be 1 or more.")
-        fault = _Fault(Mode(mode), times)
-        if country is None:
-            self._faults.clear()
-        self._faults[country] = fault
-
-    def mode(self, country: str | None) -> Mode:
-        """Return the mode in force without using it up."""
-        fault = self._faults.get(self._key(country))
-        return fault.mode if fault else Mode.OK
-
-    def take(self, country: str | None) -> Mode:
-        """Return the mode for one call, and use it up once."""
-        key = self._key(country)
-        fault = self._faults.get(key)
-        if fault is None:
-            return Mode.OK
-        if fault.times is not None:
-            fault.times -= 1
-            if not fault.times:
-                del self._faults[key]
-        return fault.mode
-
-    def _key(self, country: str | None) -> str | None:
-        return country if country in self._faults else None
+def _with_code(registration: dict[str, str]) -> dict[str, str]:
+    """Add the code by which the driver can turn to the authority; the same whenever it is asked."""
+    drawn = hashlib.sha256(registration["number"].encode()).hexdigest()
+    return registration | {"authorisation_code": drawn[:8].upper()}
 
 
 class Authority:
@@ -215,13 +185,17 @@ class Authority:
         self.register = register
         self.app = _application(self)
         self._faults = Faults()
+        self._questions: Counter[str] = Counter()
         self._now = now
         self._slow_seconds = slow_seconds
         self._hold_seconds = hold_seconds
 
-    def set_mode(self, country: str | None, mode: str, times: int | None = None) -> None:
-        """Change the behaviour for a country or, with None, for all. An unknown mode is a ValueError."""
-        self._faults.set(country, mode, times)
+    def set_mode(self, country: str | None, mode: str, times: int | None = None, **how: Any) -> None:
+        """Change the behaviour for a country or, with None, for all; `how` as in Fault.
+
+        An unknown mode is a ValueError.
+        """
+        self._faults.set(country, Fault(Mode(mode), times, **how))
 
     def registrations(self) -> list[dict[str, Any]]:
         """Return the whole register, as `sandbox.v1.authority` answers it."""
@@ -230,11 +204,12 @@ class Authority:
     async def submit(self, submission: Submission, request: Request) -> JSONResponse:
         """Answer one POST by the mode in force."""
         self.register.count_request(submission.reference, submission.country)
-        mode = self._faults.take(submission.country)
+        fault = self._faults.take(submission.country)
+        mode = fault.for_submission(submission.reference, self.register.requests(submission.reference))
         if mode is Mode.DOWN:
             return _refusal(503, "unavailable")
         if mode is Mode.REJECT:
-            return _refusal(422, "plate_not_accepted")
+            return _refusal(422, fault.reason)
         if mode is Mode.TIMEOUT_BEFORE:
             return await self._silence(request)
         registration = self.register.register(submission, await self._now())
@@ -245,14 +220,29 @@ class Authority:
         return JSONResponse(registration, status_code=201)
 
     def look_up(self, wanted: dict[str, str | None]) -> JSONResponse:
-        """Answer one GET; only `down` touches it, for an authority that is down answers nothing, and counts it."""
+        """Answer one GET; an authority that is down, or flaky at that moment, answers nothing, and counts it."""
         if not any(wanted.values()):
             return _refusal(422, "invalid_request")
         country = wanted["country"] or self.register.country_of(wanted["reference"] or "")
-        if self._faults.mode(country) is Mode.DOWN:
-            self._faults.take(country)
+        if self._leaves_unanswered(country, wanted["reference"] or wanted["plate"] or ""):
             return _refusal(503, "unavailable")
         return JSONResponse({"registrations": self.register.find(**wanted)})
+
+    def document(self, reference: str) -> Response:
+        """Answer with the confirmation of one registration, by the authority's own reference."""
+        found = self.register.find(authority_reference=reference)
+        if not found:
+            return _refusal(404, "not_found")
+        if self._leaves_unanswered(found[0]["country"], reference):
+            return _refusal(503, "unavailable")
+        return Response(paper.confirmation(found[0]), media_type="application/pdf")
+
+    def _leaves_unanswered(self, country: str | None, subject: str) -> bool:
+        self._questions[subject] += 1
+        fails = self._faults.now(country).fails_question(subject, self._questions[subject])
+        if fails:
+            self._faults.take(country)
+        return fails
 
     async def _silence(self, request: Request) -> JSONResponse:
         """Answer nothing until the client gives up (it then never sees this response) or a proxy would."""
@@ -278,10 +268,15 @@ def _application(authority: Authority) -> FastAPI:
         country: str | None = None,
         plate: str | None = None,
         valid_from: str | None = None,
+        overlaps_from: str | None = None,
+        overlaps_until: str | None = None,
     ) -> JSONResponse:
-        return authority.look_up(
-            {"reference": reference, "country": country, "plate": plate, "valid_from": valid_from}
-        )
+        wanted = (reference, country, plate, valid_from, None, overlaps_from, overlaps_until)
+        return authority.look_up(dict(zip(QUESTIONS, wanted, strict=True)))
+
+    @app.get("/registrations/{reference}/document")
+    async def document(reference: str) -> Response:
+        return authority.document(reference)
 
     @app.exception_handler(RequestValidationError)
     async def refuse(_request: Request, _error: Exception) -> JSONResponse:

@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from vignettes.messages.forms import Instant, Message, wrong
-from vignettes.sandbox.authority import Authority, Mode
+from vignettes.sandbox.authority import Authority
 from vignettes.sandbox.clock import MovableClock
+from vignettes.sandbox.faults import REJECTIONS, Mode
 from vignettes.sandbox.inbox import Inbox
 from vignettes.services.edge import Endpoints
 
@@ -35,19 +36,42 @@ class Now(BaseModel):
 
 
 class AskAuthority(Message):
-    """Read the authority's register, or set how it behaves for its next `times` calls."""
+    """Read the authority's register, set how it behaves for its next `times` calls, or let it change a validity."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     mode: str | None = None
     times: Annotated[int, Field(ge=1)] | None = None
+    reason: str | None = None
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: int | None = None
+    reference: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    order_id: UUID | None = None
+    valid_until: (
+        Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$")] | None
+    ) = None
 
     @model_validator(mode="after")
     def _names_a_mode(self) -> Self:
         if self.mode is not None and self.mode not in set(Mode):
             raise wrong("mode", f"is not one of {', '.join(Mode)}")
-        if self.mode is None and (self.country or self.times):
-            raise wrong("mode", "is needed with country or times")
+        if self.mode is None and (self.country or self.times or self.how):
+            raise wrong("mode", "is needed with country, times, reason, share or seed")
+        if self.reason is not None and self.reason not in REJECTIONS:
+            raise wrong("reason", f"is not one of {', '.join(REJECTIONS)}")
         return self
+
+    @model_validator(mode="after")
+    def _names_what_changes(self) -> Self:
+        named = [each for each in (self.reference, self.order_id) if each is not None]
+        if len(named) != (self.valid_until is not None):
+            raise wrong("valid_until", "is given with reference or order_id, and they with it")
+        return self
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What further is said of the mode."""
+        said = {"reason": self.reason, "share": self.share, "seed": self.seed}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class Register(BaseModel):
@@ -92,7 +116,10 @@ class Control:
 
     async def _ask_authority(self, request: AskAuthority, _: UUID | None) -> Register:
         if request.mode is not None:
-            self._authority.set_mode(request.country, request.mode, request.times)
+            self._authority.set_mode(request.country, request.mode, request.times, **request.how)
+        if request.valid_until is not None:
+            reference = request.reference or str(request.order_id)
+            self._authority.register.change(reference, request.valid_until)
         return Register(registrations=self._authority.registrations())
 
     async def _ask_inbox(self, request: AskInbox, _: UUID | None) -> Arrived:

@@ -5,19 +5,21 @@ FastStream's own document (0.7.8) knows neither replies nor headers, nor what is
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from vignettes.messages import commands, events, queries, replies
+from vignettes.messages import commands, events, outages, queries, replies
 from vignettes.messages.replies import Refused
 from vignettes.services.examples import EXAMPLES, TRIGGER_HEADERS, event_headers
 from vignettes.services.ordering import QUEUE
 
 Json = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
+_Outages = outages.AnnounceOutage | outages.WithdrawOutage | outages.AskOutages
+_Request = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query
 
 _DESCRIPTION = """\
 Orders of motorway e-vignettes, over NATS.
@@ -61,7 +63,12 @@ class Contract:
 
 def contract() -> Contract:
     """Return what the ordering service answers."""
-    requests: tuple[type[commands.Command | queries.Query], ...] = (*commands.COMMANDS, *queries.QUERIES)
+    requests: tuple[type[_Request], ...] = (
+        *commands.COMMANDS,
+        commands.StartDueRegistrations,
+        *get_args(_Outages),
+        *queries.QUERIES,
+    )
     return Contract([Answered(one.subject, QUEUE, one, replies.REPLY_OF[one]) for one in requests])
 
 

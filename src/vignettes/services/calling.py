@@ -1,6 +1,7 @@
 """Passing commands to the ordering service over NATS, with the patience that its replies ask for."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import TypeAdapter
 
-from vignettes.messages.commands import Command
+from vignettes.messages.commands import Command, StartDueRegistration, StartDueRegistrations
 
 log = structlog.get_logger(__name__)
 
@@ -31,13 +32,32 @@ class Calling:
 
     async def command(self, command: Command, correlation: UUID | None = None) -> dict[str, Any]:
         """Return the reply, refusals included. Raises NoAnswer when asking again did not help."""
-        body = command.model_dump_json(exclude_unset=True).encode()
         headers = {"correlation_id": str(correlation)} if correlation else None
+        return await self._asked(command, headers, _named(command))
+
+    async def starts(self, starts: Sequence[StartDueRegistration]) -> list[str | None]:
+        """Pass many starts together; return for each, in their order, the code of its refusal, or None.
+
+        Raises NoAnswer when it is not known of any of them.
+        """
+        together = StartDueRegistrations(starts=tuple(starts))
+        reply = await self._asked(together, None, {"starts": len(starts)})
+        return [outcome.get("code") for outcome in reply["outcomes"]]
+
+    async def _asked(
+        self,
+        message: Command | StartDueRegistrations,
+        headers: dict[str, str] | None,
+        named: dict[str, Any],
+    ) -> dict[str, Any]:
+        body = message.model_dump_json(exclude_unset=True).encode()
         for attempt in range(_ATTEMPTS):
             try:
-                answer = await self._client.request(command.subject, body, timeout=_TIMEOUT, headers=headers)
+                answer = await self._client.request(message.subject, body, timeout=_TIMEOUT, headers=headers)
             except NatsError as error:
-                log.warning("command.unanswered", **_named(command), error=type(error).__name__)
+                log.warning(
+                    "command.unanswered", request=message.subject, **named, error=type(error).__name__
+                )
             else:
                 reply = _REPLY.validate_json(answer.data)
                 if reply["ok"] or reply["error"]["code"] != "unavailable":
@@ -48,4 +68,4 @@ class Calling:
 
 def _named(command: Command) -> dict[str, str]:
     order_id = getattr(command, "order_id", None)
-    return {"request": command.subject, "command": str(command.command_id), "order": str(order_id)}
+    return {"command": str(command.command_id), "order": str(order_id)}

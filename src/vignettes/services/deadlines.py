@@ -1,27 +1,27 @@
 """The deadline service: emits a trigger for every deadline whose time has come, each once per generation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any, Protocol
-from uuid import UUID, uuid4
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString, Protocol
+from uuid import uuid4
 
 import structlog
-from nats.js import JetStreamContext
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
-from structlog.contextvars import bound_contextvars
 
-from vignettes.messages import commands, events
+from vignettes.messages import commands
 from vignettes.projections.digesting import CHANNEL as VIEWS
+from vignettes.services.emitting import Emitter
 from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
 
-#: Polling beneath every wake-up.
+#: Polling beneath every wake-up; each time, all that is open is looked at, and not only what has changed.
 POLL_SECONDS = 1.0
-_BATCH = 200
-_ACKNOWLEDGED_WITHIN = 5.0
+#: How many triggers go to the stream at once; the most that it takes in one batch.
+BATCH = 1_000
 #: Below the time after which the database ends an idle transaction.
 _TOLD_WITHIN = 20.0
 
@@ -29,25 +29,41 @@ _TOLD_WITHIN = 20.0
 #: stream remembers its Nats-Msg-Id, short enough to keep the five minutes.
 AGAIN_SECONDS = 130.0
 
-_OPEN = """
+_NOW = """
+SELECT clock.now() AS now,
+       coalesce((SELECT position FROM view.editions WHERE view = 'deadlines' AND state = 'live'), 0) AS position
+"""
+_OPEN: LiteralString = """
 FROM view.deadlines d LEFT JOIN effect.triggers t USING (order_id, purpose, generation)
 WHERE d.ended_at IS NULL AND coalesce(t.emitted_at < clock_timestamp() - %(again)s * interval '1 s', true)
 """
-_CLAIM = f"""
+_DUE: LiteralString = f"""
 SELECT d.*, clock.now() AS now, t.emitted_at IS NOT NULL AS again {_OPEN}
-  AND d.purpose = %(purpose)s AND d.due_at <= clock.now()
-ORDER BY d.starts_at, d.due_at
-LIMIT %(batch)s FOR UPDATE OF d SKIP LOCKED
+  AND d.purpose = %(purpose)s AND d.due_at <= %(now)s
 """
+# What was due before was looked at before: what is new has become due since, or was planned since.
+_NEW: LiteralString = "AND (d.due_at > %(since)s OR d.position > %(position)s)"
+# By the end of what one batch has claimed, the next one begins: none of them counts the others' rows again.
+_CLAIM: LiteralString = """
+AND (d.starts_at, d.due_at, d.order_id) > (%(after_start)s, %(after_due)s, %(after_order)s)
+ORDER BY d.starts_at, d.due_at, d.order_id LIMIT %(batch)s FOR NO KEY UPDATE OF d SKIP LOCKED
+"""
+_FROM_THE_FIRST = {
+    "after_start": "-infinity",
+    "after_due": "-infinity",
+    "after_order": "00000000-0000-0000-0000-000000000000",
+}
 _FIRED = """
 INSERT INTO effect.triggers AS t (order_id, purpose, generation, fired_at, emitted_at)
 SELECT *, clock.now(), clock_timestamp() FROM unnest(%s::uuid[], %s::text[], %s::int[])
 ON CONFLICT (order_id, purpose, generation) DO UPDATE SET emitted_at = excluded.emitted_at, emissions = t.emissions + 1
 """
-_NEXT = "SELECT extract(epoch FROM min(d.due_at) - clock.now())::float8" + _OPEN  # noqa: S608  # both are constants of this file
+# What is due and was told waits for its start: the next to look at lies ahead.
+_NEXT = """
+SELECT extract(epoch FROM min(due_at) - clock.now())::float8 FROM view.deadlines WHERE ended_at IS NULL AND due_at > %s
+"""
 
-
-Tell = Callable[[dict[str, Any]], Awaitable[None]]
+Row = dict[str, Any]
 
 
 class Orderer(Protocol):
@@ -55,6 +71,24 @@ class Orderer(Protocol):
 
     async def command(self, command: commands.Command) -> dict[str, Any]:
         """Return the reply; raises when there is none."""
+
+
+@dataclass(slots=True)
+class _Purpose:
+    """What deadlines are for, who is told of them, how many at a time."""
+
+    name: str
+    tell: Callable[[Sequence[Row]], Awaitable[None]]
+    batch: int
+
+
+@dataclass(slots=True)
+class _Looked:
+    """Until when, and how far in the log, all that is open was looked at; and the last time by the real clock."""
+
+    now: datetime | None = None
+    position: int = 0
+    at: float = 0.0
 
 
 class Deadlines:
@@ -67,9 +101,14 @@ class Deadlines:
 
     name = "deadlines"
 
-    def __init__(self, conninfo: str, jetstream: JetStreamContext, orderer: Orderer) -> None:
-        self._jetstream = jetstream
+    def __init__(self, conninfo: str, emitter: Emitter, orderer: Orderer) -> None:
         self._orderer = orderer
+        self._purposes = (
+            _Purpose("registration", emitter.emit, BATCH),
+            _Purpose("expiry", self._asking(commands.ExpireOrder), 1),
+            _Purpose("answer", self._asking(commands.RefundUnanswered), 1),
+        )
+        self._looked = _Looked()
         self._worker = Worker(self.name, conninfo, (VIEWS, CLOCK_CHANNEL), self._work)
 
     async def run(self) -> None:
@@ -77,59 +116,80 @@ class Deadlines:
         await self._worker.run()
 
     async def _work(self, connection: AsyncConnection) -> float:
-        for purpose, tell, batch in (("registration", self._publish, _BATCH), ("expiry", self._expire, 1)):
-            while await self._fire(connection, purpose, tell, batch) == batch:
-                pass
-        row = await (await connection.execute(_NEXT, {"again": AGAIN_SECONDS})).fetchone()
+        clock = asyncio.get_running_loop().time()
+        is_full = self._looked.now is None or clock - self._looked.at >= POLL_SECONDS
+        now, position = await _seen(connection)
+        for purpose in self._purposes:
+            await self._sweep(connection, purpose, now, is_full=is_full)
+        self._looked = _Looked(now, position, clock if is_full else self._looked.at)
+        row = await (await connection.execute(_NEXT, (now,), prepare=True)).fetchone()
         seconds = row[0] if row else None
         return POLL_SECONDS if seconds is None else min(max(seconds, 0.0), POLL_SECONDS)
 
-    async def _fire(self, connection: AsyncConnection, purpose: str, tell: Tell, batch: int) -> int:
-        claim = {"purpose": purpose, "batch": batch, "again": AGAIN_SECONDS}
+    async def _sweep(
+        self, connection: AsyncConnection, purpose: _Purpose, now: datetime, *, is_full: bool
+    ) -> None:
+        """Fire all that is due by `now` for one purpose, earliest validity first."""
+        wanted = {
+            "purpose": purpose.name,
+            "again": AGAIN_SECONDS,
+            "now": now,
+            "since": self._looked.now,
+            "position": self._looked.position,
+            "batch": purpose.batch,
+            **_FROM_THE_FIRST,
+        }
+        claim = _DUE + _CLAIM if is_full else _DUE + _NEW + _CLAIM
+        while last := await self._fire(connection, purpose, claim, wanted):
+            wanted |= {
+                "after_start": last["starts_at"],
+                "after_due": last["due_at"],
+                "after_order": last["order_id"],
+            }
+
+    async def _fire(
+        self, connection: AsyncConnection, purpose: _Purpose, claim: LiteralString, wanted: Row
+    ) -> Row | None:
+        """Fire one batch, and return its last row when there may be more."""
         async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-            due = await (await cursor.execute(_CLAIM, claim)).fetchall()
-            for row in due:
-                with bound_contextvars(order=str(row["order_id"])):
-                    _note(row)
-                    async with asyncio.timeout(_TOLD_WITHIN):
-                        await tell(row)
+            due = await (await cursor.execute(claim, wanted)).fetchall()
+            if not due:
+                return None
+            async with asyncio.timeout(_TOLD_WITHIN):
+                await purpose.tell(due)
             keys = ("order_id", "purpose", "generation")
             await cursor.execute(_FIRED, [[row[key] for row in due] for key in keys])
-        return len(due)
+        for row in due:
+            _note(row)
+        return due[-1] if len(due) == purpose.batch else None
 
-    async def _expire(self, row: dict[str, Any]) -> None:
-        """Tell the ordering service. A refusal is an alarm, and comes again."""
-        reply = await self._orderer.command(
-            commands.ExpireOrder(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
-        )
-        if not reply["ok"]:
-            log.error("expiry.refused", code=reply["error"]["code"])
+    def _asking(
+        self, command: type[commands.ExpireOrder | commands.RefundUnanswered]
+    ) -> Callable[[Sequence[Row]], Awaitable[None]]:
+        """Return what tells the ordering service. A refusal is an alarm, and comes again."""
 
-    async def _publish(self, row: dict[str, Any]) -> None:
-        trigger = events.Trigger(
-            order_id=row["order_id"],
-            generation=row["generation"],
-            due_at=row["due_at"],
-            rule=row["rule"],
-            emitted_at=row["now"],
-        )
-        await self._jetstream.publish(
-            events.trigger_subject(row["country"]),
-            trigger.model_dump_json().encode(),
-            timeout=_ACKNOWLEDGED_WITHIN,
-            stream=events.TRIGGER_STREAM,
-            headers={"Nats-Msg-Id": message_id(row["order_id"], row["generation"])},
-        )
+        async def tell(rows: Sequence[Row]) -> None:
+            for row in rows:
+                asked = command(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
+                reply = await self._orderer.command(asked)
+                if not reply["ok"]:
+                    code = reply["error"]["code"]
+                    log.error(
+                        "deadline.refused", order=str(row["order_id"]), purpose=row["purpose"], code=code
+                    )
+
+        return tell
 
 
-def message_id(order_id: UUID, generation: int) -> str:
-    """Return the id by which the stream knows a trigger that was sent twice."""
-    return f"{order_id}:{generation}"
+async def _seen(connection: AsyncConnection) -> tuple[datetime, int]:
+    row = await (await connection.execute(_NOW, prepare=True)).fetchone()
+    assert row is not None  # noqa: S101  # a SELECT without FROM has one row; for the type only
+    return row[0], row[1]
 
 
-def _note(row: dict[str, Any]) -> None:
+def _note(row: Row) -> None:
     late: timedelta = row["now"] - row["due_at"]
     late_ms = round(late.total_seconds() * 1000, 1)
     say = log.warning if row["again"] else log.info
     event = "deadline.fired_again" if row["again"] else "deadline.fired"
-    say(event, purpose=row["purpose"], rule=row["rule"], late_ms=late_ms)
+    say(event, order=str(row["order_id"]), purpose=row["purpose"], rule=row["rule"], late_ms=late_ms)

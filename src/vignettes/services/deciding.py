@@ -1,19 +1,22 @@
 """Messages to decisions: what each command means to an order, and what is answered for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 from uuid import UUID
 
-from vignettes.domain import errors, references, vehicle
+from vignettes.domain import errors, references, schedule, vehicle
 from vignettes.domain.catalogue import product
-from vignettes.domain.details import Consent, Details, Payment, Vignette
+from vignettes.domain.details import Consent, Details, Document, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
+from vignettes.domain.outages import Outage
 from vignettes.domain.personal import DataClass
+from vignettes.domain.planning import TWIN
 from vignettes.domain.schedule import Start, Terms
 from vignettes.domain.vehicle import Vehicle
+from vignettes.eventstore.journal import Cover
 from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands
 from vignettes.messages.forms import Amount, ConsentForm
@@ -33,13 +36,14 @@ _CHANGE_OF = {
 class Decision:
     """How to decide a command on its order, and what to remember as its answer beside the common part.
 
-    `private` is what the answer tells of the vehicle.
+    `private` is what the answer tells of the vehicle; `vehicle` its digest, where other orders for it are to be told.
     """
 
     order_id: UUID | None
     decide: Decide
     extra: Callable[[Order], dict[str, Any]]
-    private: Callable[[Order], dict[str, list[str]]] = lambda _: {}
+    private: Callable[[Order, Sequence[Cover]], dict[str, list[str]]] = lambda *_: {}
+    vehicle: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,30 @@ class Payee:
     iban: str
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator has decided: by which terms new orders are served, and whether a start needs a consent."""
+
+    terms: Terms
+    consent_needed: bool = False
+
+
 class Deciding:
     """Knows for each command its order, its decision and its answer. Pure: numbers and times come in."""
 
-    def __init__(self, terms: Terms, payee: Payee, next_number: Callable[[], str]) -> None:
-        self._terms = terms
+    def __init__(
+        self,
+        policy: Policy,
+        payee: Payee,
+        next_number: Callable[[], str],
+        outages: Callable[[], Collection[Outage]],
+        digest: Callable[[Vehicle], bytes | None],
+    ) -> None:
+        self._policy = policy
         self._payee = payee
         self._next_number = next_number
+        self._outages = outages
+        self._digest = digest
 
     def decision(self, command: commands.AnyCommand) -> Decision:
         """Return what `command` means. Values that no order could take make a decision that refuses."""
@@ -76,34 +97,11 @@ class Deciding:
             case commands.CorrectEmail():
                 return _on(command.order_id, lambda order, at: order.correct_email(command.email, at), _link)
             case commands.StartRegistration():
-                consent = _consent(command.consent)
-                return _on(command.order_id, lambda order, at: order.start_at_once(consent, at))
+                return self._start_at_once(command)
             case commands.RequestRefund():
                 return self._request_refund(command)
             case _:
-                return self._internal(command)
-
-    def _internal(self, command: commands.InternalCommand) -> Decision:
-        match command:
-            case commands.StartDueRegistration(order_id=order_id, generation=generation):
-                return _on(order_id, lambda order, at: order.start_when_due(generation, self._terms, at))
-            case commands.RecordIssue(order_id=order_id, generation=generation):
-                vignette = Vignette(
-                    command.number, command.reference, command.valid_from, command.valid_until
-                )
-                return _on(order_id, lambda order, at: order.record_issue(vignette, generation, at))
-            case commands.RecordRejection(order_id=order_id, generation=generation, reason=reason):
-                return _on(order_id, lambda order, at: order.record_rejection(reason, generation, at))
-            case commands.ExpireOrder(order_id=order_id):
-                return _on(order_id, lambda order, at: order.expire(self._terms, at))
-            case commands.EraseOrder(order_id=order_id):
-                classes = [DataClass(each) for each in command.classes]
-                return _on(order_id, lambda order, at: order.erase(classes, at), _erased)
-            case commands.ConfirmRefund(order_id=order_id):
-                amount = _money(command.amount)
-                return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
-            case _:
-                assert_never(command)
+                return _internal(command)
 
     def _place(self, command: commands.Place) -> Decision:
         bought = product(command.product)
@@ -121,11 +119,12 @@ class Deciding:
                 details=details,
                 email=command.email,
                 language=command.language,
-                consents=[_given(consent) for consent in command.consents],
+                consents=[_given(consent, command.language) for consent in command.consents],
+                terms=self._policy.terms,
                 at=at,
             )
 
-        return Decision(None, decide, self._placed, _warnings)
+        return Decision(None, decide, self._placed, _warnings, self._digest(details.vehicle))
 
     def _placed(self, order: Order) -> dict[str, Any]:
         return {
@@ -156,26 +155,28 @@ class Deciding:
         def decide(order: Order, at: datetime) -> None:
             arrived = min(command.received_at, at)  # a payer's clock that is ahead brings nothing forward
             order.receive_payment(
-                Payment(command.payment_id, amount, command.method, arrived, command.booked), at
+                Payment(command.payment_id, amount, command.method, arrived, command.booked),
+                at,
+                self._outages(),
             )
 
         order_id = command.order_id or _order_of(command.order_number or "")
         return _on(
             order_id,
             decide,
-            lambda order: {**self._due(order), "outstanding": _form(order.outstanding)},
+            lambda order: {**_due(order), "outstanding": _form(order.outstanding)},
             named_by="order_id" if command.order_id else "order_number",
         )
 
     def _correct_details(self, command: commands.CorrectDetails) -> Decision:
         def decide(order: Order, at: datetime) -> None:
             try:
-                order.correct_details(_changed(order.details, command.changes), at)
+                order.correct_details(_changed(order.details, command.changes), at, self._outages())
             except errors.InvalidValue as refusal:
                 refusal.field = _CHANGE_OF.get(refusal.field or "", refusal.field)
                 raise
 
-        return replace(_on(command.order_id, decide, self._due), private=_warnings)
+        return replace(_on(command.order_id, decide, _due), private=_warnings)
 
     def _request_refund(self, command: commands.RequestRefund) -> Decision:
         reason = command.reason or "customer"
@@ -185,9 +186,70 @@ class Deciding:
 
         return _on(command.order_id, lambda order, at: order.request_refund(reason, at), extra)
 
-    def _due(self, order: Order) -> dict[str, Any]:
-        deadline = order.deadline(self._terms)
-        return {"due": deadline.due_at.isoformat() if deadline else None}
+    def _start_at_once(self, command: commands.StartRegistration) -> Decision:
+        def decide(order: Order, at: datetime) -> None:
+            consent = _given(command.consent, order.language) if command.consent else None
+            order.start_at_once(consent, at, consent_needed=self._policy.consent_needed)
+
+        return _on(command.order_id, decide)
+
+
+def _internal(command: commands.InternalCommand) -> Decision:
+    match command:
+        case commands.ExpireOrder(order_id=order_id):
+            return _on(order_id, lambda order, at: order.expire(at))
+        case commands.RefundUnanswered(order_id=order_id):
+            return _on(order_id, lambda order, at: order.refund_unanswered(at))
+        case commands.EraseOrder(order_id=order_id):
+            classes = [DataClass(each) for each in command.classes]
+            return _on(order_id, lambda order, at: order.erase(classes, at), _erased)
+        case commands.ConfirmRefund(order_id=order_id):
+            amount = _money(command.amount)
+            return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
+        case commands.RegardOutage() | commands.HoldAsTwin() | commands.AcceptTwin() | commands.ChangeTerms():
+            return _planning(command)
+        case _:
+            return _registering(command)
+
+
+def _registering(command: commands.RegisteringCommand) -> Decision:
+    """Return what becomes of a registration that is due, or under way, or done."""
+    match command:
+        case commands.StartDueRegistration(order_id=order_id, generation=generation):
+            return _on(order_id, lambda order, at: order.start_when_due(generation, at))
+        case commands.RecordIssue(order_id=order_id, generation=generation):
+            vignette = _vignette(command)
+            return _on(order_id, lambda order, at: order.record_issue(vignette, generation, at))
+        case commands.RecordRejection(order_id=order_id, generation=generation, reason=reason):
+            code = command.code
+            return _on(order_id, lambda order, at: order.record_rejection(code, reason, generation, at))
+        case commands.RecordValidity(order_id=order_id, valid_from=since, valid_until=until):
+            return _on(order_id, lambda order, at: order.record_validity(since, until, at))
+        case commands.CallPerson(order_id=order_id, generation=generation, why=why, act_by=act_by):
+            return _on(order_id, lambda order, at: order.call_person(why, act_by, generation, at))
+        case _:
+            assert_never(command)
+
+
+def _planning(command: commands.PlanningCommand) -> Decision:
+    """Return what moves the plan of an order without changing what it is for."""
+    match command:
+        case commands.RegardOutage(order_id=order_id, outage=form, withdrawn=True):
+            return _on(order_id, lambda order, at: order.disregard_outage(form.id, at), _due)
+        case commands.RegardOutage(order_id=order_id, outage=form):
+            outage = Outage(form.id, form.country, form.begins_at, form.ends_at)
+            return _on(order_id, lambda order, at: order.regard_outage(outage, at), _due)
+        case commands.HoldAsTwin(order_id=order_id, twin=twin):
+            return _on(order_id, lambda order, at: order.hold_as_twin(twin, at))
+        case commands.AcceptTwin(order_id=order_id):
+            return _on(order_id, lambda order, at: order.accept_twin(at), _due)
+        case commands.ChangeTerms(order_id=order_id, lead_hours=hours):
+            lead = timedelta(hours=hours)
+            return _on(
+                order_id, lambda order, at: order.change_terms(replace(order.terms, lead=lead), at), _due
+            )
+        case _:
+            assert_never(command)
 
 
 def _on(
@@ -241,8 +303,18 @@ def _erased(order: Order) -> dict[str, Any]:
     return {"erased": sorted(order.erased)}
 
 
-def _warnings(order: Order) -> dict[str, list[str]]:
-    return {"warnings": list(vehicle.warnings(order.details.vehicle))}
+def _warnings(order: Order, covers: Sequence[Cover]) -> dict[str, list[str]]:
+    """Return what looks wrong with the vehicle, and that it has an order for this time already (case 48)."""
+    details = order.details
+    wanted = schedule.validity(details.bought, details.start)
+    twins = [
+        cover
+        for cover in covers
+        if cover.country == details.bought.country
+        and cover.starts_at <= wanted.ends_at
+        and wanted.starts_at <= cover.ends_at
+    ]
+    return {"warnings": [*vehicle.warnings(details.vehicle), *([TWIN] if twins else [])]}
 
 
 def _link(order: Order) -> dict[str, Any]:
@@ -250,12 +322,26 @@ def _link(order: Order) -> dict[str, Any]:
     return {"link_generation": order.link_generation}
 
 
-def _consent(form: ConsentForm | None) -> Consent | None:
-    return _given(form) if form else None
+def _due(order: Order) -> dict[str, Any]:
+    deadline = order.deadline
+    return {"due": deadline.due_at.isoformat() if deadline else None}
 
 
-def _given(form: ConsentForm) -> Consent:
-    return Consent(form.kind, form.text_version, form.given_at, form.language)
+def _given(form: ConsentForm, language: str) -> Consent:
+    """Return a consent as it is kept: in the language of the order, unless it names its own."""
+    return Consent(form.kind, form.text_version, form.given_at, form.language or language)
+
+
+def _vignette(command: commands.RecordIssue) -> Vignette:
+    kept = command.document
+    return Vignette(
+        command.number,
+        command.reference,
+        command.valid_from,
+        command.valid_until,
+        command.authorisation_code,
+        Document(kept.media_type, kept.size, kept.digest) if kept else None,
+    )
 
 
 def _money(form: Amount) -> Money:

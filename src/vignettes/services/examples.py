@@ -11,11 +11,11 @@ from vignettes.domain import references
 from vignettes.domain.catalogue import product
 from vignettes.domain.details import Consent, Details, Payment
 from vignettes.domain.order import Order
-from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle, warnings
 from vignettes.eventstore.codec import Envelope, Recorded
 from vignettes.eventstore.orders import order_id_of
-from vignettes.messages import commands, events, queries, replies
+from vignettes.messages import commands, events, outages, queries, replies
 from vignettes.projections import order_status
 
 Example = dict[str, Any]
@@ -29,6 +29,12 @@ _MANAGE_URL = "https://vignettes.example/o/Qm9uIHZveWFnZSwgZXQgcmVzcGVjdGV6IGxlc
 _IBAN = "CZ6508000000192000145399"
 _PLACED_AT = "2026-12-10T08:15:30.120000Z"
 _PAID_AT = "2026-12-10T09:02:11Z"
+_TWIN = str(order_id_of("V1000000064"))
+_TWINS_COMMAND_ID = "b3f0a1c4-8f5e-4f0e-9a9e-51b6f0b7d7a3"
+_OUTAGE_ID = "e2a6d0f4-3a1b-4b3e-8d55-7c9e0a5f1b26"
+_OUTAGE_SPAN: Example = {"begins_at": "2026-12-18T08:00:00Z", "ends_at": "2026-12-18T16:00:00Z"}
+_OUTAGE: Example = {"country": "CZ", **_OUTAGE_SPAN}
+_NOTE = "maintenance, as told in the authority's letter of 9 December"
 _CONSENT: Example = {
     "kind": "immediate_performance",
     "text_version": "2026-01",
@@ -109,10 +115,24 @@ _PRICE: Example = {
 }
 _TOTAL: Example = _PRICE["total"]
 _NOTHING: Example = {"amount": 0, "currency": "CZK"}
-_ROW: Example = _JSON.dump_python(order_status.row(_ORDER, 1_043, Terms()), mode="json")
+_ROW: Example = _JSON.dump_python(order_status.row(_ORDER, 1_043), mode="json")
 _DUE: str = _ROW["due_at"]
 _STARTS: str = _ROW["starts_at"]
 _ENDS: str = _ROW["ends_at"]
+_EXTENDED = "2026-12-29T22:59:59Z"
+_ACT_BY = "2026-12-18T17:00:00Z"
+_BEFORE_OUTAGE = "2026-12-18T07:00:00Z"
+_DIGEST = "4b5e1f0c9a7d2836e1c05fb4a9d8723c6e0f1b2a3d4c5968778695a4b3c2d1e0"
+_ANNOUNCED: Example = {
+    "ok": True,
+    "outage_id": _OUTAGE_ID,
+    **_OUTAGE,
+    "note": _NOTE,
+    "announced_by": "operator",
+    "announced_at": "2026-12-10T12:30:00Z",
+    "withdrawn_by": None,
+    "withdrawn_at": None,
+}
 
 
 def _done(version: int, status: str) -> Example:
@@ -154,6 +174,17 @@ _COMMANDS: dict[type[BaseModel], Example] = {
     commands.StartRegistration: {**_OF_ORDER, "consent": _CONSENT},
     commands.RequestRefund: {**_OF_ORDER, "reason": "journey cancelled"},
     commands.StartDueRegistration: {**_OF_ORDER, "actor": "registration", "generation": 1},
+    commands.StartDueRegistrations: {
+        "starts": [
+            {**_OF_ORDER, "actor": "registration", "generation": 1},
+            {
+                "command_id": _TWINS_COMMAND_ID,
+                "order_id": _TWIN,
+                "actor": "registration",
+                "generation": 2,
+            },
+        ]
+    },
     commands.RecordIssue: {
         **_OF_ORDER,
         "actor": "registration",
@@ -162,14 +193,39 @@ _COMMANDS: dict[type[BaseModel], Example] = {
         "reference": _ORDER_ID,
         "valid_from": _STARTS,
         "valid_until": _ENDS,
+        "authorisation_code": "K7RT2291",
+        "document": {"media_type": "application/pdf", "size": 48_213, "digest": _DIGEST},
     },
     commands.RecordRejection: {
         **_OF_ORDER,
         "actor": "registration",
         "generation": 1,
-        "reason": "plate_not_accepted",
+        "reason": "registration mark not found in the register of FR",
+        "code": "plate_not_accepted",
     },
+    commands.RecordValidity: {
+        **_OF_ORDER,
+        "actor": "registration",
+        "valid_from": _STARTS,
+        "valid_until": _EXTENDED,
+    },
+    commands.CallPerson: {
+        **_OF_ORDER,
+        "actor": "registration",
+        "generation": 1,
+        "why": "outcome_unknown",
+        "act_by": _ACT_BY,
+    },
+    commands.RegardOutage: {
+        **_OF_ORDER,
+        "actor": "deadlines",
+        "outage": {"id": _OUTAGE_ID, **_OUTAGE},
+    },
+    commands.HoldAsTwin: {**_OF_ORDER, "actor": "deadlines", "twin": _TWIN},
+    commands.AcceptTwin: {**_OF_ORDER, "actor": "support"},
+    commands.ChangeTerms: {**_OF_ORDER, "actor": "operator", "lead_hours": 24},
     commands.ExpireOrder: {**_OF_ORDER, "actor": "deadlines"},
+    commands.RefundUnanswered: {**_OF_ORDER, "actor": "deadlines"},
     commands.EraseOrder: {**_OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
     commands.ConfirmRefund: {
         **_OF_ORDER,
@@ -177,6 +233,12 @@ _COMMANDS: dict[type[BaseModel], Example] = {
         "refund_id": "fio-26490011842",
         "amount": _TOTAL,
     },
+}
+
+_OUTAGES: dict[type[BaseModel], Example] = {
+    outages.AnnounceOutage: {"command_id": _OUTAGE_ID, "actor": "operator", **_OUTAGE, "note": _NOTE},
+    outages.WithdrawOutage: {"command_id": _COMMAND_ID, "actor": "operator", "outage_id": _OUTAGE_ID},
+    outages.AskOutages: {"actor": "operator", "country": "CZ"},
 }
 
 _QUERIES: dict[type[BaseModel], Example] = {
@@ -212,6 +274,16 @@ _REPLIES: dict[type[BaseModel], Example] = {
     replies.DetailsNowCorrect: {**_done(3, "scheduled"), "due": _DUE, "warnings": []},
     replies.EmailNowCorrect: {**_done(3, "scheduled"), "manage_url": _MANAGE_URL},
     replies.RefundGranted: {**_done(3, "refund_pending"), "refund": _TOTAL},
+    replies.Planned: {**_done(3, "scheduled"), "due": _BEFORE_OUTAGE},
+    replies.Starts: {
+        "ok": True,
+        "outcomes": [
+            {"command_id": _COMMAND_ID, "ok": True},
+            {"command_id": _TWINS_COMMAND_ID, "ok": False, "code": "unavailable"},
+        ],
+    },
+    replies.OutageOnRecord: _ANNOUNCED,
+    replies.Outages: {"ok": True, "outages": [_ANNOUNCED]},
     replies.Erased: {**_done(5, "issued"), "erased": ["contact", "vehicle"]},
     replies.Standing: {"ok": True, "order": _ROW, "as_of_position": 1_043},
     replies.History: {
@@ -262,11 +334,19 @@ _EVENTS: dict[type[BaseModel], Example] = {
     events.DetailsCorrected: _event(3, "scheduled", due_at=_DUE),
     events.EmailCorrected: _event(3, "scheduled"),
     events.StartWished: _event(2, "awaiting_payment"),
+    events.TermsChanged: _event(3, "scheduled", due_at="2026-12-17T23:00:00Z"),
+    events.OutageRegarded: _event(3, "scheduled", outage_id=_OUTAGE_ID, due_at=_BEFORE_OUTAGE),
+    events.OutageDisregarded: _event(4, "scheduled", outage_id=_OUTAGE_ID, due_at=_DUE),
     events.OrderHeld: _event(3, "on_hold", reason="start_passed"),
     events.HoldReleased: _event(5, "scheduled"),
+    events.TwinAccepted: _event(4, "scheduled", due_at=_DUE),
     events.RegistrationStarted: _event(3, "registering", rule="lead", due_at=_DUE),
+    events.PersonCalled: _event(4, "registering", why="outcome_unknown", act_by=_ACT_BY),
     events.VignetteIssued: _event(
         4, "issued", vignette_number="CZ26-0048817", valid_from=_STARTS, valid_until=_ENDS
+    ),
+    events.ValidityChanged: _event(
+        5, "issued", vignette_number="CZ26-0048817", valid_from=_STARTS, valid_until=_EXTENDED
     ),
     events.RegistrationRejected: _event(4, "action_needed", reason="plate_not_accepted"),
     events.RefundRequested: _event(3, "refund_pending", amount=_TOTAL),
@@ -282,7 +362,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
     },
 }
 
-EXAMPLES: dict[type[BaseModel], Example] = {**_COMMANDS, **_QUERIES, **_REPLIES, **_EVENTS}
+EXAMPLES: dict[type[BaseModel], Example] = {**_COMMANDS, **_OUTAGES, **_QUERIES, **_REPLIES, **_EVENTS}
 
 TRIGGER_HEADERS: dict[str, str] = {"Nats-Msg-Id": f"{_ORDER_ID}:1"}
 

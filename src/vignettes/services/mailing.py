@@ -33,8 +33,11 @@ SELECT e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
        personal.opened(e.recipient, k.contact_view) AS recipient,
        personal.opened(e.contact, k.contact_view)::jsonb AS contact,
        personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle,
-       k.vehicle_view AS subject_key, coalesce(m.attempts, 0) AS attempts
+       k.vehicle_view AS vehicle_key, coalesce(m.attempts, 0) AS attempts,
+       d.media_type AS document_type, d.size AS document_size, d.sealed AS document
 FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
+     LEFT JOIN effect.documents d
+     ON e.kind = 'issued' AND (d.order_id, d.digest) = (e.order_id, e.facts ->> 'document')
 WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
   AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
 ORDER BY m.position, m.message_id LIMIT 1 FOR UPDATE OF m SKIP LOCKED
@@ -104,7 +107,7 @@ class Mailing:
                     "mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"]
                 )
             else:
-                await cursor.execute(_SENT, {**record, "subject": _sealed(message, row["subject_key"])})
+                await cursor.execute(_SENT, {**record, "subject": _sealed(message, row["vehicle_key"])})
                 log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
         return True
 

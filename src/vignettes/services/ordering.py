@@ -1,19 +1,20 @@
 """The ordering service: every command and query of an order, over NATS request/reply."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
 
-from vignettes.domain.errors import DomainError, OrderNotFound
+from vignettes.domain.errors import DomainError, OrderNotFound, Unavailable
 from vignettes.domain.order import Order
 from vignettes.eventstore.deciding import Command, Outcome, Reply
 from vignettes.messages import commands, queries, replies
 from vignettes.services.deciding import Deciding
 from vignettes.services.edge import Asked, Endpoints, Handle, refused
-from vignettes.services.grouping import GroupWriter
+from vignettes.services.grouping import GroupWriter, QueueFull, Settle
 from vignettes.services.links import BodyHash, Links
 from vignettes.services.reading import Reading
 
@@ -42,6 +43,8 @@ class Ordering:
         for command in commands.COMMANDS:
             reply = replies.REPLY_OF[command]
             endpoints.take(command.subject, QUEUE, command, reply, self.take, self.stats)
+        starts = commands.StartDueRegistrations
+        endpoints.take(starts.subject, QUEUE, starts, replies.REPLY_OF[starts], self.take_starts, self.stats)
         answering: dict[type[queries.Query], Handle] = {
             queries.AskStatus: self._status,
             queries.AskHistory: self._history,
@@ -77,6 +80,16 @@ class Ordering:
 
         self._writer.put(self._command(message, asked.correlation_id), settle)
 
+    def take_starts(self, message: commands.StartDueRegistrations, asked: Asked) -> None:
+        """Queue many starts, and answer them together: a burst of triggers has no time for a request each."""
+        gathering = _Gathering(message.starts, asked)
+        for start in message.starts:
+            try:
+                self._writer.put(self._command(start, asked.correlation_id), gathering.settling(start))
+            except QueueFull as full:
+                gathering.note(start, full)
+        gathering.begin()
+
     async def _tell(self, message: commands.AnyCommand, reply: Reply, asked: Asked) -> None:
         try:
             answer = self._answer(message, reply)
@@ -100,6 +113,7 @@ class Ordering:
             decide=decision.decide,
             answer=answer,
             private=decision.private,
+            vehicle=decision.vehicle,
             payment_id=getattr(message, "payment_id", None),
             erases=isinstance(message, commands.EraseOrder),
             correlation_id=correlation,
@@ -147,6 +161,49 @@ class Ordering:
 
     async def _find(self, query: queries.FindOrders, _: UUID | None) -> BaseModel:
         return await self._reading.find(query.country, query.plate, query.email)
+
+
+class _Gathering:
+    """Starts that were asked for together; answered when the last of them has come to its end."""
+
+    def __init__(self, starts: Sequence[commands.StartDueRegistration], asked: Asked) -> None:
+        self._starts = starts
+        self._asked = asked
+        self._codes: dict[UUID, str | None] = {}
+        self._left = len(starts)
+        self._all = asyncio.Event()
+
+    def begin(self) -> None:
+        """Answer once all is known."""
+        self._answering = asyncio.create_task(self._answer(), name="starts")
+
+    def settling(self, start: commands.StartDueRegistration) -> Settle:
+        """Return what notes the outcome of one start."""
+
+        async def settle(outcome: Outcome) -> None:
+            self.note(start, outcome)
+
+        return settle
+
+    def note(self, start: commands.StartDueRegistration, outcome: Outcome) -> None:
+        """Note what one start has come to."""
+        if isinstance(outcome, Reply):
+            code = outcome.refusal["code"] if outcome.refusal else None
+        else:
+            code = outcome.code if isinstance(outcome, DomainError) else Unavailable.code
+        self._codes[start.command_id] = code
+        self._left -= 1
+        if not self._left:
+            self._all.set()
+
+    async def _answer(self) -> None:
+        await self._all.wait()
+        outcomes = [
+            replies.StartOutcome(command_id=each.command_id, ok=code is None, code=code)
+            for each in self._starts
+            for code in [self._codes[each.command_id]]
+        ]
+        await self._asked.answer(replies.Starts(outcomes=outcomes))
 
 
 def _ids(message: commands.AnyCommand) -> dict[str, str]:

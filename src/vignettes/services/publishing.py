@@ -10,7 +10,6 @@ from nats.js import JetStreamContext
 from psycopg import AsyncConnection
 
 from vignettes.domain.order import Order
-from vignettes.domain.schedule import Terms
 from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
 from vignettes.projections.view import Definition, Edition, Interrupted
@@ -31,9 +30,8 @@ class PublishedView:
 
     definition = DEFINITION
 
-    def __init__(self, jetstream: JetStreamContext, terms: Terms) -> None:
+    def __init__(self, jetstream: JetStreamContext) -> None:
         self._jetstream = jetstream
-        self._terms = terms
         self._waiting: list[tuple[str, dict[str, str], bytes]] = []
 
     def before(self, order: Order | None) -> None:
@@ -41,7 +39,7 @@ class PublishedView:
 
     def see(self, event: Recorded, order: Order, noted: Any) -> None:  # noqa: ARG002  # the protocol's
         kind = event_type(event)
-        body = told(event, order, self._terms).model_dump_json().encode()
+        body = told(event, order).model_dump_json().encode()
         self._waiting.append((events.subject(kind, order.id), headers(event, kind), body))
 
     async def settle(self) -> None:

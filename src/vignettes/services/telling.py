@@ -5,17 +5,14 @@ from typing import Any
 
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
-from vignettes.domain.schedule import Terms
+from vignettes.domain.planning import TWIN
 from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
 
 #: Reasons that are codes of ours. An authority's own words may quote a plate: those stay inside.
 _TOLD_REASONS = frozenset(
-    {
-        "plate_not_accepted", "already_covered", "start_passed", "too_late_for_authority",
-        "overpaid", "not_awaited", "cheaper_product",
-    }
-)  # fmt: skip
+    {"start_passed", "too_late_for_authority", TWIN, "overpaid", "not_awaited", "cheaper_product"}
+)
 
 
 def event_type(recorded: Recorded) -> str:
@@ -23,15 +20,15 @@ def event_type(recorded: Recorded) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", recorded.type).lower()
 
 
-def told(recorded: Recorded, order: Order, terms: Terms) -> events.OrderEvent:
+def told(recorded: Recorded, order: Order) -> events.OrderEvent:
     """Return what is published of one event: the order's particulars after it, and no personal data."""
     form = events.EVENTS[event_type(recorded)]
-    known = {**_particulars(order, terms), **_said(recorded)}
+    known = {**_particulars(order), **_said(recorded)}
     return form.model_validate({name: known[name] for name in form.model_fields})
 
 
-def _particulars(order: Order, terms: Terms) -> dict[str, Any]:
-    deadline = order.deadline(terms)
+def _particulars(order: Order) -> dict[str, Any]:
+    deadline = order.deadline
     return {
         "order_id": order.id,
         "order_number": order.number,
@@ -42,6 +39,7 @@ def _particulars(order: Order, terms: Terms) -> dict[str, Any]:
         "total": _amount(order.price.total),
         "outstanding": _amount(order.outstanding),
         "due_at": deadline.due_at if deadline else None,
+        "vignette_number": order.vignette.number if order.vignette else None,
     }
 
 
@@ -56,7 +54,11 @@ def _said(recorded: Recorded) -> dict[str, Any]:
             "valid_from": vignette.valid_from,
             "valid_until": vignette.valid_until,
         }
-    if "reason" in said and said["reason"] not in _TOLD_REASONS:
+    if outage := said.get("outage"):
+        said["outage_id"] = outage.id
+    if isinstance(recorded.event, Order.RegistrationRejected):
+        said["reason"] = said["code"]
+    elif "reason" in said and said["reason"] not in _TOLD_REASONS:
         said["reason"] = "other"
     return {name: value for name, value in said.items() if name != "version"}
 

@@ -1,19 +1,29 @@
-"""From a row of the emails view to a mail: the facts, the links and the support's particulars put together."""
+"""From a row of the emails view to a mail: facts, links, support's particulars and the document put together."""
 
+import re
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
 from uuid import UUID
 
+import structlog
+from cryptography.exceptions import InvalidTag
 from pydantic import TypeAdapter
 
 from vignettes.domain import references
+from vignettes.services.authorities import Document
+from vignettes.services.authorities.documents import SealedDocument, opened
 from vignettes.services.deciding import Payee
 from vignettes.services.links import Links
 from vignettes.services.mails import MailFacts, RenderedMail, render
 
+log = structlog.get_logger(__name__)
+
 _FACTS = TypeAdapter(MailFacts)
+
+#: What a file name is spared, whatever an authority's number holds.
+_NOT_IN_FILE_NAMES = re.compile(r"[^0-9A-Za-z-]+")
 
 #: The old address is told that it was replaced, and gets no key to the order.
 _WITHOUT_LINKS = frozenset({"address_changed"})
@@ -41,13 +51,18 @@ class Writing:
         self._payee = payee
         self._sender = sender
 
-    def rendered(self, row: dict[str, Any]) -> RenderedMail:
+    def rendered(self, row: dict[str, Any], *, attached: bool = False) -> RenderedMail:
         """Return subject and texts of one mail: a row with its `facts`, and `contact` and `vehicle` opened."""
-        return render(row["kind"], row["language"], self._facts(row))
+        return render(row["kind"], row["language"], self._facts(row, attached=attached))
 
     def message(self, row: dict[str, Any]) -> EmailMessage:
-        """Return the mail as it goes to the server. The same row gives the same Message-ID and Date."""
-        mail = self.rendered(row)
+        """Return the mail as it goes to the server. The same row gives the same Message-ID and Date.
+
+        The authority's document goes with it where the row has it; without, or with one that does not open, the
+        mail leaves all the same.
+        """
+        document = _document(row)
+        mail = self.rendered(row, attached=document is not None)
         message = EmailMessage()
         message["From"] = self._sender.mailbox
         message["To"] = row["recipient"]
@@ -59,9 +74,11 @@ class Writing:
         message["X-Mail-Kind"] = row["kind"]
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
+        if document:
+            _attach(message, document, row["facts"]["vignette_number"])
         return message
 
-    def _facts(self, row: dict[str, Any]) -> MailFacts:
+    def _facts(self, row: dict[str, Any], *, attached: bool) -> MailFacts:
         # What was erased is missing here, and in the mail.
         stored = {**row["facts"], **(row["contact"] or {}), **(row["vehicle"] or {})}
         order_id: UUID = row["order_id"]
@@ -71,6 +88,7 @@ class Writing:
             {
                 **stored,
                 "order_id": str(order_id),
+                "attached": attached,
                 "variable_symbol": references.variable_symbol(number),
                 "creditor_reference": references.creditor_reference(number),
                 "payee_name": self._payee.name,
@@ -85,3 +103,21 @@ class Writing:
                 "support_whatsapp": self._sender.support_whatsapp,
             }
         )
+
+
+def _document(row: dict[str, Any]) -> Document | None:
+    if row["document"] is None or row["vehicle_key"] is None:
+        return None  # there never was one, or it was erased
+    kept = SealedDocument(row["document_type"], row["document_size"], row["document"])
+    try:
+        return opened(kept, row["vehicle_key"])
+    except (InvalidTag, ValueError):
+        # The driver waits for the mail, and is not to pay for what has become of the document.
+        log.exception("mail.document_unreadable", order=str(row["order_id"]))
+        return None
+
+
+def _attach(message: EmailMessage, document: Document, number: str) -> None:
+    maintype, _, subtype = document.media_type.partition("/")
+    name = f"vignette-{_NOT_IN_FILE_NAMES.sub('-', number)}.{subtype}"
+    message.add_attachment(document.content, maintype=maintype, subtype=subtype, filename=name)

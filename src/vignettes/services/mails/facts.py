@@ -9,11 +9,14 @@ class MailFacts:
     """All that a mail may tell. Instants are aware; `zone` (IANA) is the authority's, shown with each.
 
     `starts_at` and `ends_at` both belong to the cover. `due_at` is when registration starts: until then the
-    details can be corrected; None while the order waits for something else. `outstanding` is the exact rest to
-    pay, `refund` what goes back. `same_day` says that cover begins at registration (case 9). `reason` is a code
-    of hold, rejection or refund, or a sentence to be quoted. `manage_url` and `start_url` are secrets of the
-    current address; the old address (`old_email`) never sees them. `email`, `plate` and a `reason` in somebody's
-    own words are None once they were erased. `support_whatsapp` is a telephone number.
+    details can be corrected; None while the order waits for something else. `before_outage` says that an
+    announced outage decided it (case 15), `unmoved_at` when it would be due without. `answer_by` is until when a
+    driver who was asked something should answer. `outstanding` is the exact rest to pay, `refund` what goes back.
+    `same_day` says that cover begins at registration (case 9). `reason` is a code of hold or refund, or a sentence
+    to be quoted; `rejection_code` says why in a word of ours. `attached` tells whether the authority's document is.
+    `manage_url` and `start_url` are secrets of the current address; the old address (`old_email`) never sees them.
+    `email`, `plate`, `authorisation_code` and a `reason` in somebody's own words are None once they were erased.
+    `support_whatsapp` is a telephone number.
     """
 
     order_number: str
@@ -39,11 +42,17 @@ class MailFacts:
     start_url: str | None = None
     same_day: bool = False
     due_at: datetime | None = None
+    before_outage: bool = False
+    unmoved_at: datetime | None = None
+    answer_by: datetime | None = None
     outstanding: Money | None = None
     paid: Money | None = None
     refund: Money | None = None
     vignette_number: str | None = None
+    authorisation_code: str | None = None
+    attached: bool = False
     reason: str | None = None
+    rejection_code: str | None = None
     old_email: str | None = None
     support_email: str | None = None
     support_whatsapp: str | None = None

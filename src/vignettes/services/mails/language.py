@@ -8,7 +8,6 @@ from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -17,6 +16,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency
 from babel.units import format_unit
 
+from vignettes.domain.catalogue import zone
 from vignettes.domain.money import Money
 
 CATALOGUES = Path(__file__).parent / "locale"
@@ -50,14 +50,14 @@ class Language:
             "product_name": self.product_name,
         }
 
-    def local_time(self, instant: datetime, zone: str) -> str:
+    def local_time(self, instant: datetime, zone_name: str) -> str:
         """Write a local time, never without its zone: `30 Nov 2026, 12:00 (Europe/Prague)`."""
-        written = format_datetime(instant, "d MMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=self.locale)
-        return f"{written} ({zone})"
+        written = format_datetime(instant, "d MMM y, HH:mm", tzinfo=zone(zone_name), locale=self.locale)
+        return f"{written} ({zone_name})"
 
-    def day(self, instant: datetime, zone: str) -> str:
+    def day(self, instant: datetime, zone_name: str) -> str:
         """Write the local day of an instant: `30 Nov 2026`."""
-        return format_datetime(instant, "d MMM y", tzinfo=ZoneInfo(zone), locale=self.locale)
+        return format_datetime(instant, "d MMM y", tzinfo=zone(zone_name), locale=self.locale)
 
     def money(self, amount: Money) -> str:
         """Write an amount to the cent, for it is to be paid exactly so."""

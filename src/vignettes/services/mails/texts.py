@@ -27,8 +27,10 @@ class MailKind(StrEnum):
     PLACED = "placed"
     PAID = "paid"
     UNDERPAID = "underpaid"
+    BROUGHT_FORWARD = "brought_forward"
     STARTED = "started"
     ISSUED = "issued"
+    VALIDITY_CHANGED = "validity_changed"
     REJECTED = "rejected"
     DETAILS_CORRECTED = "details_corrected"
     ADDRESS_CHANGED = "address_changed"
@@ -84,12 +86,22 @@ def _told(kind: MailKind, language: Language, facts: MailFacts) -> dict[str, Any
     told: dict[str, Any] = {field.name: getattr(facts, field.name) for field in fields(facts)}
     told["language"] = language.code
     told["old_address"] = kind is MailKind.ADDRESS_CHANGED
-    told["valid_at_once"] = product(facts.product).valid_at_once
+    told |= _of_product(facts.product)
     if told["old_address"]:
         # Who reads there may be a stranger: nothing that opens the order, or leads to its owner.
-        told |= {"manage_url": None, "start_url": None, "email": facts.old_email}
+        told |= {"manage_url": None, "start_url": None, "authorisation_code": None, "email": facts.old_email}
     particulars = environment(language, "txt").get_template("particulars.j2").render(told).strip()
     return told | _ways_to_support(facts, particulars)
+
+
+def _of_product(code: str) -> dict[str, Any]:
+    bought = product(code)
+    return {
+        "valid_at_once": bought.valid_at_once,
+        "notice_days": bought.notice_days,
+        "instead": bought.instead,
+        "still_possible": bought.still_possible,
+    }
 
 
 def _ways_to_support(facts: MailFacts, particulars: str) -> dict[str, str | None]:

@@ -28,7 +28,18 @@ FROM read.projection_lag ORDER BY view
 _ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
 _MAILS = "SELECT mails FROM read.mails_waiting"
 # By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
-_OVERDUE = "SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < clock.now()"
+_OVERDUE = """
+SELECT count(*), coalesce(extract(epoch FROM clock.now() - min(due_at)), 0)::float8
+FROM read.deadlines WHERE ended_at IS NULL AND due_at < clock.now()
+"""
+_AUTHORITIES = """
+SELECT country, (state = 'closed')::int AS callable, calls, calls_failed, call_seconds
+FROM read.authorities ORDER BY country
+"""
+_REGISTRATIONS = "SELECT state, count(*) FROM read.registrations WHERE state <> 'recorded' GROUP BY state"
+_CALLED = (
+    "SELECT count(*) FROM read.order_status WHERE status = 'registering' AND person_called_at IS NOT NULL"
+)
 
 
 #: What a writer tells of itself, as metrics.
@@ -72,14 +83,40 @@ class Follower:
     led: bool
 
 
+#: What is told of each country's authority, as metrics.
+_OF_AN_AUTHORITY: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str]] = {
+    "callable": (GaugeMetricFamily, "Whether it is called at all: 0 after too many failures."),
+    "calls": (CounterMetricFamily, "Calls to it, questions included."),
+    "calls_failed": (CounterMetricFamily, "Calls that got no answer, or one that could not be read."),
+    "call_seconds": (CounterMetricFamily, "How long all calls took together."),
+}
+#: A state that no registration is in now is told as zero.
+_UNDER_WAY = ("waiting", "sending", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """How the calls to one country's authority fare."""
+
+    country: str
+    callable: int
+    calls: int
+    calls_failed: int
+    call_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the service stands, as one look into the views tells."""
+    """How the service stands, as one look into the views tells. `most_overdue` in seconds."""
 
     followers: list[Follower]
     orders: dict[str, int]
     mails: int
     overdue: int
+    most_overdue: float
+    authorities: list[Authority]
+    registrations: dict[str, int]
+    called: int
 
 
 async def exposition(client: Client, database: AsyncConnectionPool) -> bytes:
@@ -104,9 +141,22 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
         followers = await (await cursor.execute(_FOLLOWERS, (LED_SECONDS,))).fetchall()
     orders: dict[str, int] = dict(await (await connection.execute(_ORDERS)).fetchall())
     [(mails,)] = await (await connection.execute(_MAILS)).fetchall()
-    [(overdue,)] = await (await connection.execute(_OVERDUE)).fetchall()
-    # A status that no order has now is told as zero: a series that vanishes can't be watched.
-    return Standing(followers, {**dict.fromkeys(Status, 0), **orders}, mails, overdue)
+    [(overdue, most_overdue)] = await (await connection.execute(_OVERDUE)).fetchall()
+    async with connection.cursor(row_factory=class_row(Authority)) as cursor:
+        authorities = await (await cursor.execute(_AUTHORITIES)).fetchall()
+    registrations: dict[str, int] = dict(await (await connection.execute(_REGISTRATIONS)).fetchall())
+    [(called,)] = await (await connection.execute(_CALLED)).fetchall()
+    return Standing(
+        followers,
+        # A status that no order has now is told as zero: a series that vanishes can't be watched.
+        {**dict.fromkeys(Status, 0), **orders},
+        mails,
+        overdue,
+        most_overdue,
+        authorities,
+        {state: registrations.get(state, 0) for state in _UNDER_WAY},
+        called,
+    )
 
 
 async def _writers(client: Client) -> list[Writer]:
@@ -145,11 +195,24 @@ class _Gauges(Collector):
     def __init__(self, standing: Standing | None) -> None:
         self._standing = standing
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
         up = "Whether the views could be read for this answer."
         yield GaugeMetricFamily("vignettes_database_up", up, value=float(self._standing is not None))
         if self._standing:
             yield from _gauges(self._standing)
+            yield from _registering(self._standing)
+
+
+def _registering(standing: Standing) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+    for name, (kind, meaning) in _OF_AN_AUTHORITY.items():
+        family = kind(f"vignettes_authority_{name}", meaning, labels=["country"])
+        for each in standing.authorities:
+            family.add_metric([each.country], getattr(each, name))
+        yield family
+    under_way = "Registrations that were started and have no answer of the authority on record, by state."
+    yield _labelled("vignettes_registrations_under_way", under_way, "state", standing.registrations)
+    called = "Registrations under way for which a person was called."
+    yield GaugeMetricFamily("vignettes_persons_called", called, value=standing.called)
 
 
 def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
@@ -161,6 +224,8 @@ def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
     yield GaugeMetricFamily(
         "vignettes_deadlines_overdue", "Deadlines that are past and not ended.", value=standing.overdue
     )
+    late = "How long the longest of them is past, by the service's clock; 0 for none."
+    yield GaugeMetricFamily("vignettes_deadlines_most_overdue_seconds", late, value=standing.most_overdue)
 
 
 def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

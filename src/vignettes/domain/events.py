@@ -1,0 +1,134 @@
+"""What can happen to an order, in the customer's words. Each topic is for ever, and carries the version of its form."""
+
+from datetime import datetime
+from uuid import UUID
+
+from vignettes.domain.catalogue import Price
+from vignettes.domain.details import Consent, Consents, Details, Payment, Vignette
+from vignettes.domain.folding import Beginning, Evolving
+from vignettes.domain.money import Money
+from vignettes.domain.outages import Outage
+from vignettes.domain.personal import ContactText, DataClass, VehicleText
+from vignettes.domain.schedule import Terms
+
+
+class OrderEvents:
+    """The events of an order, from placing to issue or refund, and what may follow."""
+
+    class Event(Evolving):
+        """Something that happened to one order."""
+
+    class Created(Beginning):
+        """What OrderPlaced is made of; never recorded itself (the library wants a topic for each class)."""
+
+        TOPIC = "order.created"
+
+    class OrderPlaced(Created, Event):
+        TOPIC = "order.placed.v3"
+        number: str
+        details: Details
+        price: Price
+        terms: Terms
+        email: ContactText
+        language: str
+        consents: Consents
+
+    class PaymentReceived(Event):
+        TOPIC = "order.payment-received.v1"
+        payment: Payment
+
+    class PaymentNoticed(Event):
+        TOPIC = "order.payment-noticed.v1"
+        payment: Payment
+
+    class SurplusSetAside(Event):
+        TOPIC = "order.surplus-set-aside.v1"
+        amount: Money
+        reason: str
+
+    class SurplusReturned(Event):
+        TOPIC = "order.surplus-returned.v1"
+        refund_id: str
+        amount: Money
+
+    class DetailsCorrected(Event):
+        TOPIC = "order.details-corrected.v2"
+        details: Details
+        price: Price
+
+    class EmailCorrected(Event):
+        TOPIC = "order.email-corrected.v2"
+        email: ContactText
+
+    class StartWished(Event):
+        TOPIC = "order.start-wished.v1"
+        consent: Consent | None
+
+    class TermsChanged(Event):
+        TOPIC = "order.terms-changed.v1"
+        terms: Terms
+
+    class OutageRegarded(Event):
+        TOPIC = "order.outage-regarded.v1"
+        outage: Outage
+        in_passing: bool
+
+    class OutageDisregarded(Event):
+        TOPIC = "order.outage-disregarded.v1"
+        outage_id: UUID
+
+    class OrderHeld(Event):
+        TOPIC = "order.held.v2"
+        reason: str
+        because_of: UUID | None
+
+    class HoldReleased(Event):
+        TOPIC = "order.hold-released.v1"
+
+    class TwinAccepted(Event):
+        TOPIC = "order.twin-accepted.v1"
+        twin: UUID
+
+    class RegistrationStarted(Event):
+        TOPIC = "order.registration-started.v1"
+        rule: str
+        due_at: datetime
+        generation: int
+        consent: Consent | None
+
+    class PersonCalled(Event):
+        TOPIC = "order.person-called.v1"
+        why: str
+        act_by: datetime
+        generation: int
+
+    class VignetteIssued(Event):
+        TOPIC = "order.vignette-issued.v1"
+        vignette: Vignette
+
+    class ValidityChanged(Event):
+        TOPIC = "order.validity-changed.v1"
+        valid_from: datetime
+        valid_until: datetime
+
+    class RegistrationRejected(Event):
+        TOPIC = "order.registration-rejected.v3"
+        code: str
+        reason: VehicleText
+
+    class RefundRequested(Event):
+        TOPIC = "order.refund-requested.v2"
+        amount: Money
+        reason: ContactText
+
+    class OrderRefunded(Event):
+        TOPIC = "order.refunded.v1"
+        refund_id: str
+        amount: Money
+
+    class OrderExpired(Event):
+        TOPIC = "order.expired.v1"
+
+    class PersonalDataErased(Event):
+        TOPIC = "order.personal-data-erased.v1"
+        classes: tuple[DataClass, ...]
