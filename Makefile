@@ -53,6 +53,10 @@ queries: $(VENV)/installed-dev ## Measure queries to views of a million orders (
 growth: $(VENV)/installed-dev ## Compare commands and views on a log of a million events with an empty one
 	@$(BIN)/python -m benchmarks --only W10
 
+.PHONY: burst
+burst: $(VENV)/installed-dev ## Measure 100,000 orders that are all due at noon (ORDERS=20000 for fewer)
+	@$(BIN)/python -m benchmarks --only W5 $(if $(ORDERS),--due $(ORDERS))
+
 .PHONY: check
 check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
 	@$(BIN)/ruff check --quiet .
@@ -67,6 +71,8 @@ lock: $(VENV)/installed-dev ## Choose the versions of all dependencies anew, wit
 		--output-file requirements/run.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox --extra dev \
 		--constraint requirements/run.txt --output-file requirements/dev.txt
+	@for name in procrastinate dbos; do \
+		$(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 # Without --upgrade it keeps what is locked and still fits; `make lock UPGRADE=--upgrade` takes the newest.
 UPGRADE ?=

@@ -13,10 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import plot, report
+from benchmarks import curves, plot, report
 from benchmarks.apart import MeasuringFailed
 from benchmarks.bench import (
     CLIENTS,
+    DUE,
     EVENTS,
     ORDERS,
     RATE,
@@ -26,6 +27,7 @@ from benchmarks.bench import (
     Result,
     measure,
 )
+from benchmarks.goals import W5_ORDERS
 from benchmarks.machine import NotDurable
 from benchmarks.run import Asked
 from vignettes.runtime import logs
@@ -64,6 +66,10 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
     events: Annotated[int, typer.Option(min=1_000, help="How long W10's long log is.")] = EVENTS,
     rebuilt: Annotated[int, typer.Option(min=100, help="How many events W3's log has.")] = REBUILT_EVENTS,
     orders: Annotated[int, typer.Option(min=100, help="How many orders W8's views have.")] = ORDERS,
+    due: Annotated[
+        int | None,
+        typer.Option(min=10, help=f"How many orders W5's noon has: {W5_ORDERS} alone, {DUE} among others."),
+    ] = None,
     rate: Annotated[
         float,
         typer.Option(min=1, help="Commands a second of W4's load, where W1 finds no peak to take half of."),
@@ -77,6 +83,12 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
             "--plot", callback=_format, help="The file to draw W1's curves into; .svg, .png or .pdf."
         ),
     ] = Path(".bench/bench.svg"),
+    noon: Annotated[
+        Path,
+        typer.Option(
+            "--noon", callback=_format, help="The file to draw W5's lateness into; .svg, .png or .pdf."
+        ),
+    ] = Path(".bench/noon.svg"),
 ) -> None:
     """Measure, and show ours, the alternatives, the limits and the goals of one run."""
     asked = Asked(
@@ -86,6 +98,7 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
         events,
         rebuilt,
         orders,
+        due or (W5_ORDERS if only == "W5" else DUE),
         rate,
     )
     logs.configure("auto", "error", "benchmarks")
@@ -100,18 +113,19 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
         except asyncio.CancelledError:
             raise typer.Exit(128 + signal.SIGTERM) from None
         report.show(result, out)
-        for file in _written(result, to, picture):
+        for file in _written(result, to, picture, noon):
             out.print(f"Written: {file}", highlight=False, soft_wrap=True)
 
 
-def _written(result: Result, to: Path, picture: Path) -> Iterator[Path]:
+def _written(result: Result, to: Path, picture: Path, noon: Path) -> Iterator[Path]:
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text(json.dumps(report.as_json(result), indent=2) + "\n")
     yield to
-    if "W1" in result.asked.only:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        plot.draw(result, picture)
-        yield picture
+    for workload, draw, file in (("W1", plot.draw, picture), ("W5", curves.draw, noon)):
+        if workload in result.asked.only:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            draw(result, file)
+            yield file
 
 
 async def _measure(asked: Asked, out: Console) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.progress import Progress
 
-from benchmarks import apart, emmett, views
+from benchmarks import apart, emmett, noon, views
 from benchmarks.figures import Point, peak
 from benchmarks.goals import (
     AT_80_PERCENT,
@@ -18,14 +18,14 @@ from benchmarks.goals import (
     lag_grown_log,
     standings,
 )
-from benchmarks.house import NO_VIEWS, VIEWS, House, Series, house
+from benchmarks.house import NO_VIEWS, NOON, VIEWS, House, Series, house
 from benchmarks.machine import Machine, examine
 from benchmarks.pasts import at_head
 from benchmarks.run import SEED, Asked, Run
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W8", "W10")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W8", "W10")
 #: What is measured when nothing is said: what takes minutes must be asked for.
-USUAL = ("W1", "W2", "W3", "W4")
+USUAL = ("W1", "W2", "W3", "W4", "W5")
 CLIENTS = (1, 8, 32, 128, 256)
 LIBRARY_THREADS = (1, 4, 16)
 EMMETT_IN_FLIGHT = (1, 8, 32)
@@ -38,6 +38,8 @@ EVENTS = 1_000_000
 REBUILT_EVENTS = 120_000
 ORDERS = 1_000_000
 RATE = 500.0
+#: Of all that are wanted at noon, as many as a run among others has time for.
+DUE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Result:
     changed_settings: dict[str, str]
     notes: list[str]
     seed: str = SEED
-    series: Sequence[Series] = (NO_VIEWS, VIEWS)
+    series: Sequence[Series] = (NO_VIEWS, VIEWS, NOON)
 
 
 async def measure(asked: Asked, progress: Progress) -> Result:
@@ -67,10 +69,12 @@ async def measure(asked: Asked, progress: Progress) -> Result:
                 await _without_views(run, servers)
             if {"W1", "W2", "W4"} & set(asked.only):
                 await _with_views(run, servers)
-            for workload, measure in {"W3": views.rebuilds, "W8": views.queries, "W10": _growth}.items():
+            works = {"W3": views.rebuilds, "W5": noon.burst, "W8": views.queries, "W10": _growth}
+            for workload, measure in works.items():
                 if workload in asked.only:
                     await measure(run, servers)
-    found = standings(run.points, asked.only, asked.events, asked.orders)
+    sizes = {"events": asked.events, "orders": asked.orders, "due": asked.due}
+    found = standings(run.points, asked.only, **sizes)
     return Result(asked, machine, run.points, found, run.changed_settings, run.notes)
 
 
@@ -82,6 +86,7 @@ def _steps(asked: Asked) -> int:
         "W2": 1,
         "W3": views.REBUILD_STEPS,
         "W4": views.LAG_STEPS,
+        "W5": noon.STEPS,
         "W8": views.QUERY_STEPS,
         "W10": 1 + 4 * GROWTH_TURNS,
     }

@@ -11,6 +11,8 @@ Party = Literal["ours", "alternative", "limit"]
 
 #: A stretch of a few seconds has edges: what was under way at its ends counts on one side only.
 _HELD = 0.97
+#: Lateness is kept by shares of half a percent: enough for a curve, however many there were.
+_STEPS = 200
 
 
 class NothingMeasured(Exception):
@@ -53,7 +55,9 @@ class Point:
 
     `by_kind` is the p50 in ms of each kind of operation, where there are several. `asked_per_second` is there when
     they came at a rate fixed beforehand; `parallel` is then how many were under way on average. `plan` is how the
-    database goes about it, line by line, where that was asked.
+    database goes about it, line by line, where that was asked. Of what was due at an instant, `late_ms` is how late
+    shares of it were, 0, 0.5 % and so on to all; the latencies are lateness then. `cpu_seconds` is what each process
+    used meanwhile, where that was looked at.
     """
 
     workload: str
@@ -68,6 +72,8 @@ class Point:
     by_kind: dict[str, float] = field(default_factory=dict)
     asked_per_second: float | None = None
     plan: Sequence[str] = ()
+    late_ms: Sequence[float] = ()
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def held(self) -> bool:
@@ -77,6 +83,14 @@ class Point:
     def planned(self, plan: Sequence[str]) -> Self:
         """Return the point with how the database goes about it."""
         return replace(self, plan=plan)
+
+    def late(self, share: float) -> float:
+        """Return within how many ms after it was due that share of it was done."""
+        return self.late_ms[round(share * _STEPS)]
+
+    def using(self, cpu_seconds: dict[str, float]) -> Self:
+        """Return the point with what each process used."""
+        return replace(self, cpu_seconds=cpu_seconds)
 
     def of_many(self, operations: int) -> Self:
         """Return the point of work that is done in batches: its latencies are those of batches."""
@@ -112,6 +126,28 @@ class Point:
             _ms(every, 0.50),
             _ms(every, 0.99),
             {kind: _ms(sorted(latencies), 0.50) for kind, latencies in kinds.items() if kind},
+        )
+
+    @classmethod
+    def of_lateness(
+        cls, title: tuple[str, Party, str], parallel: int, seconds: float, late: Sequence[float]
+    ) -> Self:
+        """Return the point of what was late by so many seconds each, in order; the last was done after `seconds`.
+
+        Raises NothingMeasured.
+        """
+        if not late:
+            raise NothingMeasured(f"{title[0]}: no {title[2]} was done.")
+        shares = [_ms(late, step / _STEPS) for step in range(_STEPS + 1)]
+        return cls(
+            *title,
+            parallel,
+            seconds,
+            len(late),
+            len(late) / seconds,
+            _ms(late, 0.50),
+            _ms(late, 0.99),
+            late_ms=shares,
         )
 
 

@@ -21,6 +21,8 @@ W3_TIMES_RUNNER = 40.0
 #: "Unaffected", as far as a ratio of two runs can tell.
 W3_TIMES_LAG = 1.2
 W4_P50_MS, W4_P99_MS = 10.0, 100.0
+W5_ORDERS_PER_SECOND, W5_WITHIN_SECONDS, W5_ORDERS = 5_000.0, 25.0, 100_000
+W5_SINGLE_P99_MS = 100.0
 W8_STATUS_P99_MS, W8_LOOKUP_P99_MS = 5.0, 25.0
 W10_TIMES_EMPTY = 1.2
 
@@ -34,6 +36,7 @@ REBUILT_BESIDE = f"{REBUILT}, live load beside"
 LIVE, LIVE_BESIDE = "event to view, some live load", "event to view, some live load and a rebuild beside"
 LAG, LAG_AT_HALF = "event to view, idle", "event to view, at 50 % load"
 LAG_EMPTY_LOG = f"{LAG}, log empty at first"
+SINGLE_DEADLINES = "single deadlines, idle"
 
 #: What a plan must name: the row is found by its primary key, and not looked for.
 _PRIMARY_KEY = re.compile(r"Index Scan using order_status_\d+_pkey")
@@ -54,6 +57,11 @@ def lag_grown_log(events: int) -> str:
 def scan_alone(what: str) -> str:
     """Return how the first part of a rebuild is called: order by order, before it follows the log and is shown."""
     return f"{what}, the scan alone"
+
+
+def noon_of(orders: int) -> str:
+    """Return how a burst of so many orders is called."""
+    return f"noon burst, {orders:,} orders"
 
 
 def asked_of(question: str, orders: int) -> str:
@@ -97,13 +105,19 @@ class Standing:
         return max(0.0, short / self.goal)
 
 
-def standings(points: Sequence[Point], only: Sequence[str], events: int, orders: int) -> list[Standing]:
-    """Return how each goal of these workloads stands: W10's on a log of so many events, W8's for so many orders."""
+def standings(
+    points: Sequence[Point], only: Sequence[str], *, events: int, orders: int, due: int
+) -> list[Standing]:
+    """Return how each goal of these workloads stands.
+
+    W10's on a log of so many `events`, W8's among so many `orders`, W5's for so many that are `due` at once.
+    """
     by_workload = {
         "W1": lambda: _w1(points),
         "W2": lambda: [_w2(points)],
         "W3": lambda: _w3(points),
         "W4": lambda: _w4(points),
+        "W5": lambda: _w5(points, due),
         "W8": lambda: _w8(points, orders),
         "W10": lambda: _w10(points, events),
     }
@@ -208,6 +222,38 @@ def _w4(points: Sequence[Point]) -> list[Standing]:
         for what, point, theirs in (("event to view, idle", idle, runner), ("at 50 % load", half, None))
         for name, goal in (("p50", W4_P50_MS), ("p99", W4_P99_MS))
     ]
+
+
+def _w5(points: Sequence[Point], due: int) -> list[Standing]:
+    """Tell of the burst and of single deadlines. Fewer than 100,000 must be done in a time as much shorter."""
+    within = W5_WITHIN_SECONDS * due / W5_ORDERS
+    rate = Standing("W5", noon_of(due), "/s", W5_ORDERS_PER_SECOND, "at least")
+    last = Standing("W5", f"the last of {due:,} on record after", "s", within, "at most")
+    alone = Standing("W5", f"{SINGLE_DEADLINES}, p99 late", "ms", W5_SINGLE_P99_MS, "at most")
+    if burst := _point(points, "W5", "ours", noon_of(due)):
+        rate = _beside_others(replace(rate, ours=burst.per_second, note=_late(burst)), points)
+        last = replace(last, ours=burst.seconds)
+    if singles := _point(points, "W5", "ours", SINGLE_DEADLINES):
+        alone = replace(alone, ours=singles.p99_ms, note=_late(singles))
+    return [rate, last, alone]
+
+
+def _beside_others(standing: Standing, points: Sequence[Point]) -> Standing:
+    """Return it beside the rates of all others of its workload, each called by the first part of its name."""
+    found: dict[Party, dict[str, float]] = {"alternative": {}, "limit": {}}
+    for party, rates in found.items():
+        for point in points:
+            if (point.workload, point.party) == (standing.workload, party):
+                name = point.what.partition(",")[0]
+                rates[name] = max(point.per_second, rates.get(name, 0.0))
+    every = found["alternative"] | found["limit"]
+    ratios = {name: standing.ours / rate for name, rate in every.items()} if standing.ours else {}
+    return replace(standing, alternatives=found["alternative"], limits=found["limit"], ratios=ratios)
+
+
+def _late(point: Point) -> str:
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}
+    return "late by " + ", ".join(f"{point.late(share):,.1f} ms ({name})" for name, share in shares.items())
 
 
 def _w8(points: Sequence[Point], orders: int) -> list[Standing]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nats
 from nats.aio.client import Client
@@ -34,6 +35,8 @@ class Series:
 NO_VIEWS = Series("no_views", "commands, no views", ("ordering",))
 #: As in earnest: the views follow, here on the same cores.
 VIEWS = Series("views", "commands, views following", ("ordering", "projecting"))
+#: All that brings an order from its deadline to the start of its registration; mails, events and pages stand still.
+NOON = Series("noon", "deadlines", ("ordering", "projecting", "deadlines", "registration"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,11 @@ class House:
 
     @asynccontextmanager
     async def service(
-        self, name: str, roles: Sequence[str], nats_url: str = ""
+        self, name: str, roles: Sequence[str], nats_url: str = "", **given: Any
     ) -> AsyncIterator[dict[str, str]]:
-        """Run the service on a database of that name, each role a process. Gives what is not default.
+        """Run the service on a database of that name, each role a process; `given` are settings that it needs.
+
+        Gives what the environment has made other than the default.
 
         Its log goes to a file, as in earnest.
         """
@@ -72,6 +77,7 @@ class House:
             "database_url": self.database(name),
             "nats_url": nats_url or self.nats_url,
             "http_port": free_port(),
+            **given,
         }
         settings = load_settings(**ours)
         with _output_into(self.folder / f"{name}.log"):

@@ -28,7 +28,9 @@ def insert(connection: psycopg.Connection, window: Window) -> None:
         window.note(began)
 
 
-def measure(database_url: str, connections: int, seconds: float, warm_up: float) -> list[Point]:
+def measure(
+    database_url: str, connections: int, seconds: float, warm_up: float, workload: str = "W1"
+) -> list[Point]:
     """Return how fast so many threads insert, each on its connection."""
     prepare(database_url)
     windows: list[Window] = []
@@ -42,7 +44,7 @@ def measure(database_url: str, connections: int, seconds: float, warm_up: float)
     with ThreadPoolExecutor(connections) as threads:
         for done in [threads.submit(work) for _ in range(connections)]:
             done.result()
-    return [Point.of(("W1", "limit", "single-row inserts"), connections, seconds, *windows)]
+    return [Point.of((workload, "limit", "single-row inserts"), connections, seconds, *windows)]
 
 
 if __name__ == "__main__":

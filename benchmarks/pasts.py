@@ -6,7 +6,7 @@ are built from.
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from uuid import UUID
@@ -60,9 +60,15 @@ def write(orders: Orders, number: int, rng: random.Random) -> None:
     """Write so many orders, some thousands of them at a time, each to its issue."""
     serials = itertools.count(_FIRST_SERIAL)
     for begin in range(0, number, _UNDER_WAY):
-        events = _events(orders, itertools.islice(serials, min(_UNDER_WAY, number - begin)), rng)
-        while batch := list(itertools.islice(events, _EVENTS_A_SAVE)):
-            orders.log_recorder.insert_events(batch)
+        some = itertools.islice(serials, min(_UNDER_WAY, number - begin))
+        save(orders, (_issued(serial, rng) for serial in some), rng)
+
+
+def save(orders: Orders, written: Iterable[Order], rng: random.Random) -> None:
+    """Write orders: the first event of each, then the second of each, and so on."""
+    events = _events(orders, written, rng)
+    while batch := list(itertools.islice(events, _EVENTS_A_SAVE)):
+        orders.log_recorder.insert_events(batch)
 
 
 def tidy(database_url: str, *tables: str) -> None:
@@ -79,24 +85,34 @@ def at_head(database_url: str) -> None:
         connection.execute(_AT_HEAD)
 
 
-def _events(orders: Orders, serials: Iterator[int], rng: random.Random) -> Iterator[StoredEvent]:
-    """Give the first event of each order, then the second of each, and so on."""
-    turns = zip(*(_issued(serial, rng).collect_events() for serial in serials), strict=True)
+def _events(orders: Orders, written: Iterable[Order], rng: random.Random) -> Iterator[StoredEvent]:
+    turns = zip(*(order.collect_events() for order in written), strict=True)
     for event in itertools.chain.from_iterable(turns):
         yield orders.codec.to_stored_event(event, Envelope("benchmark", UUID(wishes.an_id(rng))))
 
 
 def _issued(serial: int, rng: random.Random) -> Order:
     """Place, pay, start, issue: as `dialogue.order` does through the service."""
-    wish, now, number = wishes.of(rng), datetime.now(UTC), number_from_serial(serial)
+    wish, now = wishes.of(rng), datetime.now(UTC)
     begins, ends = (_midnight(day) for day in (wish.valid_from, wish.valid_until))
-    details = Details(wish.product, Vehicle.of("CZ", wish.plate), Start(begins.date()))
-    order = Order.place(
-        order_id_of(number), number=number, details=details, email=wish.email, language="en", at=now
-    )
-    order.receive_payment(Payment(wish.payment_id, order.outstanding, "card", now), now)
+    order = paid(serial, wish, Start(begins.date()), now)
     order.start_at_once(Consent("immediate_performance", "2026-01", now, "en"), now)
     order.record_issue(Vignette(wish.number, wish.reference, begins, ends), order.generation, now)
+    return order
+
+
+def paid(serial: int, wish: wishes.Wish, start: Start, paid_at: datetime) -> Order:
+    """Place and pay now, with money that arrived at `paid_at`, and a start other than the wish's own."""
+    now, number = datetime.now(UTC), number_from_serial(serial)
+    order = Order.place(
+        order_id_of(number),
+        number=number,
+        details=Details(wish.product, Vehicle.of("CZ", wish.plate), start),
+        email=wish.email,
+        language="en",
+        at=now,
+    )
+    order.receive_payment(Payment(wish.payment_id, order.outstanding, "card", paid_at), now)
     return order
 
 

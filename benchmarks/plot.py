@@ -24,23 +24,23 @@ from benchmarks.goals import (
 )
 from benchmarks.house import NO_VIEWS, VIEWS
 
-_HALO = withStroke(linewidth=3, foreground="white")  # so that a curve behind a text does not hide it
+HALO = withStroke(linewidth=3, foreground="white")  # so that a curve behind a text does not hide it
 FORMATS = (".svg", ".png", ".pdf")
 
-_INK, _FAINT, _GRID, _GOAL = "#24292f", "#6e7781", "#e3e6ea", "#b42318"
-_STYLE: dict[Any, Any] = {
+_INK, FAINT, _GRID, GOAL = "#24292f", "#6e7781", "#e3e6ea", "#b42318"
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
     "text.color": _INK,
-    "axes.edgecolor": _FAINT,
+    "axes.edgecolor": FAINT,
     "axes.labelcolor": _INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "grid.color": _GRID,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
     "svg.fonttype": "path",
     "svg.hashsalt": "vignettes",  # the same figures give the same file
 }
@@ -72,7 +72,7 @@ _LIMITS = {"single-row inserts": "limit: single-row inserts", "NATS echo": "limi
 
 def draw(result: Result, file: Path) -> None:
     """Draw into a file, in the format of its suffix. What was not measured is left out."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.5, 5.6))
         throughput, latency = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.07, right=0.975, top=0.79, bottom=0.17, wspace=0.17)
@@ -94,8 +94,8 @@ def _throughput(axes: Axes, result: Result) -> None:
     for what, name in _LIMITS.items():
         best = peak(p for p in result.points if (p.workload, p.party, p.what) == ("W1", "limit", what))
         if best:
-            _level(axes, best.per_second, f"{name}, {best.per_second:,.0f}/s", _FAINT)
-    _level(axes, W1_COMMANDS_PER_SECOND, f"goal, {W1_COMMANDS_PER_SECOND:,.0f}/s", _GOAL)
+            _level(axes, best.per_second, f"{name}, {best.per_second:,.0f}/s", FAINT)
+    _level(axes, W1_COMMANDS_PER_SECOND, f"goal, {W1_COMMANDS_PER_SECOND:,.0f}/s", GOAL)
     axes.set_yscale("log")
     axes.set_ylabel("commands per second")
     axes.set_title("Throughput", loc="left", fontweight="bold", fontsize=10.5)
@@ -114,7 +114,7 @@ def _latency(axes: Axes, result: Result) -> None:
         axes,
         W1_P99_MS_AT_80_PERCENT,
         f"goal: p99 at 80 % of the peak, {W1_P99_MS_AT_80_PERCENT:.0f} ms",
-        _GOAL,
+        GOAL,
     )
     for point in result.points:
         if point.what == AT_80_PERCENT:
@@ -145,7 +145,7 @@ def _mark_rate(axes: Axes, point: Point, widest: int) -> None:
     axes.annotate(
         text, (at, point.p99_ms), (11 if beside == "left" else -11, 0), textcoords="offset points",
         ha=beside, va="center", color=_CURVES[0].colour, fontweight="bold", fontsize=8.5, zorder=5,
-        path_effects=[_HALO],
+        path_effects=[HALO],
     )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def _level(axes: Axes, value: float, text: str, colour: str) -> None:
     axes.axhline(value, color=colour, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     axes.annotate(
         text, (0.005, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-        color=colour, fontsize=8, path_effects=[_HALO],
+        color=colour, fontsize=8, path_effects=[HALO],
     )  # fmt: skip
 
 
@@ -181,16 +181,32 @@ def _frame(figure: Figure, panels: Sequence[Axes], result: Result) -> None:
         fontsize=14,
         fontweight="bold",
     )
-    figure.text(0.07, 0.87, _circumstances(result), color=_FAINT, fontsize=8.5, linespacing=1.5)
+    figure.text(0.07, 0.87, _circumstances(result), color=FAINT, fontsize=8.5, linespacing=1.5)
 
 
-def _circumstances(result: Result) -> str:
+def machine_of(result: Result) -> str:
+    """Return on what it was measured."""
+    machine = result.machine
+    return (
+        f"{machine.cores} cores ({machine.processor}), {machine.memory_gb} GB, {machine.filesystem}; "
+        "everything on one machine."
+    )
+
+
+def versions_of(result: Result) -> str:
+    """Return with which servers it was measured."""
     machine = result.machine
     durable = f"fsync {machine.postgresql_settings['fsync']}"
     return (
-        f"{machine.cores} cores ({machine.processor}), {machine.memory_gb} GB, {machine.filesystem}; "
-        "everything on one machine. "
+        f"PostgreSQL {machine.postgresql} ({durable}), nats-server {machine.nats_server}, "
+        f"Python {machine.python}."
+    )
+
+
+def _circumstances(result: Result) -> str:
+    return (
+        f"{machine_of(result)} "
         f"{result.asked.seconds:g} s a point after {result.asked.warm_up:g} s, seed {result.seed}.\n"
-        f"PostgreSQL {machine.postgresql} ({durable}), nats-server {machine.nats_server}, Python {machine.python}. "
+        f"{versions_of(result)} "
         "The alternatives go through no NATS and keep no views and no answers."
     )

@@ -23,7 +23,7 @@ from vignettes.projections import editions
 from vignettes.projections.order_status import DEFINITION, OrderStatusView
 from vignettes.projections.rebuild import Progress, Rebuild
 from vignettes.runtime import logs
-from vignettes.runtime.roles import terms, vault
+from vignettes.runtime.roles import vault
 from vignettes.runtime.settings import Settings, load_settings
 
 _NICE = 10
@@ -96,8 +96,7 @@ class Builder:
 
     async def _built(self, build: Build) -> bool:
         keys = vault(self._settings)
-        said = terms(self._settings)
-        views = (OrderStatusView(said, keys), OrderStatusView(said, keys))
+        views = (OrderStatusView(keys), OrderStatusView(keys))
         return await Rebuild(self._projector, views, keys, build.tell).run() is not None
 
 

@@ -18,6 +18,13 @@ _THREE_DIGITS = 100
 _TOLD_OF_A_PLAN = re.compile(r"Scan|Execution Time")
 _COLOURS = {"reached": "green", "missed": "red", "not measured": "dim"}
 
+_OF_NOON = (
+    "W5: lateness is the time of the event RegistrationStarted less the instant at which it was due, by the database's "
+    "clock; the rate is of all, until the last is seen on record. Sizes differ, and are in the names. "
+    "The authority takes calls and answers none; views follow; the clock was moved to shortly before noon. "
+    "A job of the alternatives inserts one row and commits it; in parallel is how many at once (of DBOS, connections)."
+)
+
 
 def as_json(result: Result) -> dict[str, Any]:
     """Return everything that is printed."""
@@ -44,6 +51,7 @@ def _sizes(result: Result) -> dict[str, int]:
     asked = result.asked
     sizes = {
         "W3": ("W3_events", asked.rebuilt),
+        "W5": ("W5_orders", asked.due),
         "W8": ("W8_orders", asked.orders),
         "W10": ("W10_events", asked.events),
     }
@@ -54,6 +62,8 @@ def show(result: Result, out: Console) -> None:
     """Print everything."""
     out.print(_circumstances(result))
     out.print(_points(result.points))
+    if any(point.late_ms for point in result.points):
+        out.print(_lateness(result.points))
     out.print(_standings(result.standings))
     for note in result.notes:
         out.print(f"{note}.", style="yellow", highlight=False)
@@ -62,6 +72,10 @@ def show(result: Result, out: Console) -> None:
             out.print(f"{standing.workload}, {standing.what}: {standing.note}.", highlight=False)
     for title, plan in _plans(result.points).items():
         out.print(f"{title}, as planned:\n" + "\n".join(plan), highlight=False, markup=False)
+    for point in result.points:
+        if point.cpu_seconds:
+            told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in point.cpu_seconds.items())
+            out.print(f"CPU seconds in the {point.seconds:.1f} s of {point.what}: {told}.", highlight=False)
     out.print(
         "Only ratios within one run count. A limit is measured from Python, as the service would reach it; "
         "echoes go to a process beside the asking one; W2's three take turns. The alternatives go through no NATS "
@@ -69,6 +83,8 @@ def show(result: Result, out: Console) -> None:
         "builds, and of batches where it is the scan alone.",
         style="dim",
     )
+    if "W5" in result.asked.only:
+        out.print(_OF_NOON, style="dim")
 
 
 def _plans(points: Sequence[Point]) -> dict[str, list[str]]:
@@ -131,6 +147,19 @@ def _points(points: list[Point]) -> Table:
             f"{point.operations:,}",
             style="bold" if point.party == "ours" else None,
         )
+    return table
+
+
+def _lateness(points: Sequence[Point]) -> Table:
+    table = Table("Work", "Party", "What", title="Late, in ms")
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}
+    for heading in ("In parallel", "First", *shares):
+        table.add_column(heading, justify="right")
+    for point in points:
+        if point.late_ms:
+            values = (point.late(share) for share in (0.0, *shares.values()))
+            told = (point.workload, point.party, point.what, str(point.parallel))
+            table.add_row(*told, *(f"{value:,.1f}" for value in values))
     return table
 
 

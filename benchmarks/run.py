@@ -28,6 +28,8 @@ class Asked:
     rebuilt: int
     #: How many orders W8's views have.
     orders: int
+    #: How many orders W5's burst has.
+    due: int
     #: How many commands a second W4's load is, where no peak is known to take half of.
     rate: float
 

@@ -113,31 +113,37 @@ def test_the_burst_stands_beside_the_rates_of_the_others_and_single_deadlines_by
 # What would be a figure of something else
 
 
-def registered(database: str, number: int, due_at: datetime, *, order: str = "gen_random_uuid()") -> None:
-    """Put starts into the log, each 0.5 s late."""
+STARTED = "order.registration-started.v1"
+
+
+def happened(
+    database: str, number: int, due_at: datetime, *, order: str = "gen_random_uuid()", topic: str = STARTED
+) -> None:
+    """Put starts into the log, each 0.5 s late, or something else."""
     state = f'{{"at": "{due_at + timedelta(seconds=0.5)}", "data": {{"due_at": "{due_at}"}}}}'
     with psycopg.connect(database, autocommit=True) as connection:
         for version in range(1, number + 1):
             connection.execute(
                 "INSERT INTO log.events (originator_id, originator_version, topic, state)"
-                f" VALUES ({order}, %s, 'order.registration-started.v1', %s)",
-                (version, state.encode()),
+                f" VALUES ({order}, %s, %s, %s)",
+                (version, topic, state.encode()),
             )
 
 
 def test_only_starts_after_the_burst_began_count_each_once(database, monkeypatch):
     monkeypatch.setattr(lateness, "_PATIENCE_SECONDS", 0.0)
     due_at = datetime(2026, 12, 1, 11, tzinfo=UTC)
-    registered(database, 2, due_at)
+    happened(database, 2, due_at)
     with psycopg.connect(database, autocommit=True) as connection:
         after = lateness.head(connection)
-        registered(database, 3, due_at)
+        happened(database, 3, due_at)
+        happened(database, 1, due_at, topic="order.vignette-issued.v1")
         lateness.until_started(connection, after, 3)
         assert lateness.started_late(connection, after, 3) == [0.5] * 3
         with pytest.raises(lateness.NotInPlace, match="3 of 4"):
             lateness.until_started(connection, after, 4)
         after = lateness.head(connection)
-        registered(database, 2, due_at, order="'00000000-0000-4000-8000-000000000000'")
+        happened(database, 2, due_at, order="'00000000-0000-4000-8000-000000000000'")
         with pytest.raises(lateness.NotInPlace, match="2 registrations of 2 orders"):
             lateness.started_late(connection, after, 2)
 
