@@ -115,12 +115,18 @@ def an_order(wanted: Details | None = None, at: datetime = NOON, email: str = "d
     )
 
 
-def pay(order: Order, amount: int | None = None, at: datetime = NOON, **different: Any) -> Order:
-    """Pay what is outstanding, or another amount."""
+def pay(
+    order: Order,
+    amount: int | None = None,
+    at: datetime = NOON,
+    outages: Sequence[Outage] = (),
+    **different: Any,
+) -> Order:
+    """Pay what is outstanding, or another amount; `outages` are those that were announced by then."""
     currency = order.price.total.currency
     money = Money(order.outstanding.amount if amount is None else amount, currency)
     payment = {"payment_id": f"{order.number}-{order.version}", "amount": money, "method": "card"}
-    order.receive_payment(Payment(**{**payment, "received_at": at, **different}), at)
+    order.receive_payment(Payment(**{**payment, "received_at": at, **different}), at, outages)
     return order
 
 

@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from domain.ordering import CONSENT, PRAGUE, TERMS
+from domain.ordering import CONSENT, OTHER_ORDER, PRAGUE, TERMS, clock
 from vignettes.domain import errors
+from vignettes.domain.details import Document, Payment, Vignette
+from vignettes.domain.order import Order
 from vignettes.domain.references import creditor_reference, number_from_serial, parse_number
 from vignettes.messages import commands
-from vignettes.messages.forms import Amount, ConsentForm, VehicleForm
+from vignettes.messages.forms import Amount, ConsentForm, DocumentForm, OutageForm, VehicleForm
 from vignettes.services.deciding import Deciding, Payee, Policy
 
 AT = datetime(2026, 7, 1, 10, tzinfo=PRAGUE)
@@ -102,3 +104,68 @@ def test_the_money_for_one_vehicle_of_a_cart():
     assert decision.order_id == mine.id
     decision.decide(mine, AT)
     assert (mine.status, other.status) == ("scheduled", "awaiting_payment")
+
+
+# --- what services ask of an order
+
+
+def placed_and_paid(decide):
+    order = decide.decision(place()).decide(None, AT)
+    order.receive_payment(Payment("bank-1", order.outstanding, "card", AT), AT)
+    order.collect_events()
+    return order
+
+
+def asked(decide, order, command, **said):
+    """Return what is on record of a command, and the answer beside the common part."""
+    decision = decide.decision(command(command_id=uuid4(), order_id=order.id, **said))
+    decision.decide(order, AT)
+    return [type(each) for each in order.collect_events()], decision.extra(order)
+
+
+def test_an_outage_and_its_withdrawal_answer_when_it_is_due():
+    """The deadline service passes them on."""
+    decide = deciding(needed=False)
+    order = placed_and_paid(decide)
+    begins, ends = clock("2026-07-19 10:00"), clock("2026-07-19 16:00")
+    form = OutageForm(id=OTHER_ORDER, country="CZ", begins_at=begins, ends_at=ends)
+    told, answer = asked(decide, order, commands.RegardOutage, outage=form)
+    assert (told, answer) == ([Order.OutageRegarded], {"due": "2026-07-19T07:00:00+00:00"})
+    told, answer = asked(decide, order, commands.RegardOutage, outage=form, withdrawn=True)
+    assert (told, answer) == ([Order.OutageDisregarded], {"due": "2026-07-19T10:00:00+00:00"})
+
+
+def test_other_terms_answer_when_it_is_due():
+    decide = deciding(needed=False)
+    order = placed_and_paid(decide)
+    told, answer = asked(decide, order, commands.ChangeTerms, lead_hours=13.5)
+    assert (told, answer) == ([Order.TermsChanged], {"due": "2026-07-19T08:30:00+00:00"})
+
+
+@pytest.mark.case(48)
+def test_a_question_about_a_twin_and_its_answer():
+    decide = deciding(needed=False)
+    order = placed_and_paid(decide)
+    assert asked(decide, order, commands.HoldAsTwin, twin=OTHER_ORDER) == ([Order.OrderHeld], {})
+    told, answer = asked(decide, order, commands.AcceptTwin)
+    assert (told, answer) == ([Order.TwinAccepted], {"due": "2026-07-19T10:00:00+00:00"})
+
+
+def test_what_the_authority_gave_is_kept_whole():
+    """Its code and its document with the vignette, another validity when it says so; a person where it says nothing."""
+    decide = deciding(needed=False)
+    order = placed_and_paid(decide)
+    order.start_at_once(None, AT)
+    order.collect_events()
+    generation = {"generation": order.generation}
+    call = {"why": "authority_down", "act_by": clock("2026-07-01 14:00"), **generation}
+    assert asked(decide, order, commands.CallPerson, **call) == ([Order.PersonCalled], {})
+    document = DocumentForm(media_type="application/pdf", size=10, digest="9f" * 32)
+    since, until = clock("2026-07-20"), clock("2026-07-29 23:59:59")
+    validity = {"valid_from": since, "valid_until": until}
+    given = {"number": "CZ-1", "reference": "r", "authorisation_code": "K7", "document": document, **validity}
+    assert asked(decide, order, commands.RecordIssue, **given, **generation) == ([Order.VignetteIssued], {})
+    kept = Document("application/pdf", 10, "9f" * 32)
+    assert order.vignette == Vignette("CZ-1", "r", since, until, "K7", kept)
+    longer = {"valid_from": since, "valid_until": clock("2026-07-30 23:59:59")}
+    assert asked(decide, order, commands.RecordValidity, **longer) == ([Order.ValidityChanged], {})

@@ -14,7 +14,7 @@ from faults.crew import Asking, Crew
 from service import BEGINNING, set_clock, settings_for
 from vignettes.runtime.keys import master_keys
 
-PLACED, PAID = "order.placed.v2", "order.payment-received.v1"
+PLACED, PAID = "order.placed.v3", "order.payment-received.v1"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from eventstore_helpers import (
     NOON,
     TERMS,
     an_order,
+    an_outage,
     ask,
     details,
     fold,
@@ -18,6 +19,7 @@ from eventstore_helpers import (
     record,
     start,
 )
+from vignettes.domain.schedule import Terms
 from vignettes.projections.deadlines import DeadlinesView
 
 #: A Czech vignette that begins on 8 June begins at midnight in Prague.
@@ -67,6 +69,32 @@ async def test_a_paid_order_is_due_by_its_lead(ledger):
         NOON + HOUR,
         NOON + HOUR,
     )
+
+
+@pytest.mark.case(15)
+async def test_an_outage_that_brings_it_forward_is_told(ledger):
+    """Which one, from when until when, and when it would have been due without; a withdrawal puts it back (case 15)."""
+    order = pay(an_order())
+    outage = an_outage(MIDNIGHT - 14 * HOUR)
+    order.regard_outage(outage, NOON + DAY)
+    order.disregard_outage(outage.id, NOON + 2 * DAY)
+    why = ("due_at", "rule", "unmoved_at", "outage_id", "outage_begins_at", "outage_ends_at", "outcome")
+    _, before, moved, back = await ledger(order, *why)
+    told = (outage.id, outage.begins_at, outage.ends_at)
+    assert before == (MIDNIGHT - 12 * HOUR, "lead", None, None, None, None, "superseded")
+    assert moved == (MIDNIGHT - 15 * HOUR, "outage", MIDNIGHT - 12 * HOUR, *told, "superseded")
+    assert back == (MIDNIGHT - 12 * HOUR, "lead", None, None, None, None, None)
+
+
+async def test_the_terms_that_it_was_reckoned_by_are_told(ledger):
+    """Those of the order, until it is served by others; an expiry has none."""
+    order = pay(an_order())
+    order.change_terms(Terms(lead=DAY), NOON + DAY)
+    assert await ledger(order, "lead", "grace", "due_at") == [
+        (None, None, MIDNIGHT + 15 * DAY),
+        (TERMS.lead, TERMS.grace, MIDNIGHT - 12 * HOUR),
+        (DAY, TERMS.grace, MIDNIGHT - DAY),
+    ]
 
 
 async def test_money_in_part_changes_nothing(ledger):

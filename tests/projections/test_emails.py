@@ -8,6 +8,7 @@ from eventstore_helpers import (
     HOUR,
     NOON,
     an_order,
+    an_outage,
     ask,
     details,
     empty_views,
@@ -96,6 +97,43 @@ def expired(order):
 async def test_what_happened_calls_for_these_mails(mails, given, called_for):
     """One mail per thing the driver must know, and none for what changes nothing for them."""
     assert await mails(given()) == called_for
+
+
+@pytest.mark.case(15)
+async def test_an_outage_that_brings_the_start_forward_later_calls_for_a_mail(mails):
+    """The time until which a correction is possible has changed; known with the money, it is told with that."""
+    over_noon = an_outage(NOON + 6 * DAY)
+    told_later, told_at_once = pay(an_order()), pay(an_order(), outages=[over_noon])
+    told_later.regard_outage(over_noon, NOON + DAY)
+    assert told_at_once.deadline == told_later.deadline
+    assert await mails(told_later) == ["placed", "paid", "brought_forward"]
+    assert await mails(told_at_once) == ["placed", "paid"]
+
+
+@pytest.mark.case(51)
+async def test_a_validity_that_was_changed_later_calls_for_a_mail(mails):
+    """With the days that hold now (case 51)."""
+    order = issue(start(pay(an_order())))
+    order.record_validity(NOON, NOON + 12 * DAY, NOON + 2 * DAY)
+    rows = await mails(order, "kind, facts->>'ends_at'")
+    assert rows[-1] == ("validity_changed", "2026-06-13T10:00:00Z")
+
+
+@pytest.mark.case(48)
+async def test_an_order_for_the_same_vehicle_and_period_calls_for_a_question(mails):
+    order = pay(an_order())
+    order.hold_as_twin(an_order().id, NOON + HOUR)
+    order.accept_twin(NOON + 2 * HOUR)
+    assert (await mails(order, "kind, facts->>'reason'"))[2:] == [("held", "same_vehicle_and_period")]
+
+
+@pytest.mark.case(47)
+async def test_a_rejection_tells_its_code(mails):
+    """What is said of it differs: whoever is covered already need not act for the journey (case 47)."""
+    order = start(pay(an_order()))
+    order.record_rejection("already_covered", "until 1 July", order.generation, NOON + HOUR)
+    rows = await mails(order, "kind, facts->>'rejection_code', of_vehicle->>'reason'")
+    assert rows[-1] == ("rejected", "already_covered", "until 1 July")
 
 
 async def test_money_for_an_order_that_has_ended_calls_for_its_refund_only(mails):

@@ -16,8 +16,10 @@ from eventstore_helpers import (
     record,
     start,
 )
+from vignettes.domain.details import Vignette
 from vignettes.projections.order_status import OrderStatusView
 
+CONSENTED = ("consented_at", "consent_text_version", "consent_language")
 #: The midnight in Prague at which a vignette for 8 June begins.
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
 
@@ -64,6 +66,7 @@ async def test_a_placed_order_waits_for_its_money(row_of, shared_orders):
         "surplus": 0,
         "generation": 0,
         "start_wished": False,
+        "twin_accepted": False,
         "zone": "Europe/Prague",
         "link_generation": 1,
         "can_be_corrected": True,
@@ -180,6 +183,56 @@ async def test_an_issued_vignette_is_shown_as_the_authority_confirmed_it(row_of)
         "vignette_valid_from": "2026-06-01T10:00:00+00:00",
         "starts_at": "2026-06-07T22:00:00+00:00",
     }
+
+
+@pytest.mark.case(51)
+async def test_a_validity_that_the_authority_changed_is_shown(row_of):
+    """What it said first is in the log (case 51)."""
+    order = issue(start(pay(an_order())))
+    order.record_validity(NOON, NOON + 12 * DAY, NOON + 2 * DAY)
+    assert await row_of(order, "vignette_valid_until") == {
+        "vignette_valid_until": "2026-06-13T10:00:00+00:00"
+    }
+
+
+async def test_the_last_express_request_for_a_start_is_shown(row_of):
+    """By which text, in which language, when."""
+    assert await row_of(start(pay(an_order())), *CONSENTED) == {
+        "consented_at": "2026-06-01T10:00:00+00:00",
+        "consent_text_version": "2026-01",
+        "consent_language": "en",
+    }
+    assert await row_of(pay(an_order()), *CONSENTED) == dict.fromkeys(CONSENTED)
+
+
+async def test_a_call_for_a_person_is_shown_until_the_next_start(row_of):
+    order = start(pay(an_order()))
+    order.call_person("outcome_unknown", NOON + 4 * HOUR, order.generation, NOON + HOUR)
+    columns = ("status", "person_called_at", "act_by")
+    assert await row_of(order, *columns) == {
+        "status": "registering",
+        "person_called_at": "2026-06-01T11:00:00+00:00",
+        "act_by": "2026-06-01T14:00:00+00:00",
+    }
+    order.record_rejection("already_covered", "until 1 July", order.generation, NOON + 2 * HOUR)
+    assert await row_of(order, "rejection_code") == {"rejection_code": "already_covered"}
+    start(order, NOON + 3 * HOUR)
+    assert await row_of(order, *columns, "rejection_code") == {
+        "status": "registering",
+        "person_called_at": None,
+        "act_by": None,
+        "rejection_code": None,
+    }
+
+
+async def test_the_code_for_the_authority_is_sealed_and_shown(row_of, shared_database):
+    """It opens the vignette to whoever has it."""
+    order = start(pay(an_order()))
+    vignette = Vignette("CZ-0001", "ref-1", NOON, NOON + 10 * DAY, "K7-22 91")
+    order.record_issue(vignette, order.generation, NOON)
+    assert await row_of(order, "authorisation_code") == {"authorisation_code": "K7-22 91"}
+    kept = "SELECT authorisation_code FROM view.order_status WHERE order_id = %s"
+    assert b"K7-22 91" not in bytes(ask(shared_database, kept, order.id)[0])
 
 
 @pytest.mark.case(49)

@@ -82,7 +82,7 @@ def test_what_is_due_by_another_rule_than_the_lead_does_not_move(on_record, aske
 
 def test_what_would_be_overdue_by_now_starts_at_once(on_record, asked):
     """And so moves to now, not to a time that has passed; one that is overdue anyway does not move."""
-    order, overdue = pay(an_order(details(2))), pay(an_order(details(1)))
+    order, overdue = pay(an_order(details(3))), pay(an_order(details(2)))
     now = order.deadline.due_at - 11 * HOUR
     on_record(order, overdue, now=now)
     [move] = asked(24).moves
@@ -150,7 +150,7 @@ def test_what_falls_due_is_counted_by_hour_and_country(on_record, settings):
     ]
     text = shown(due_soon.shown(found, 24))
     assert "Tue 12:00" in text  # in each authority's zone
-    assert "4 fall due within 24 hours; 1 are overdue." in text
+    assert "4 fall due within 24 hours; overdue: 1." in text
     assert [each.country for each in due_soon.due(load_settings(**settings), 24, "RO")] == ["RO"]
     assert due_soon.shown([], 3) == "No registration falls due within 3 hours."
 

@@ -186,7 +186,7 @@ async def test_a_rebuild_shows_how_far_it_is(database, orders, settings):
     assert "100%" in terminal.file.getvalue()
     told = rebuilding.shown(rebuilt)
     assert told.startswith(
-        f"order_status is live as edition {live(database)}, version {VERSION}.\n7 orders in "
+        f"order_status is live as edition {live(database)}, version {VERSION}.\n{len(stories())} orders in "
     )
     assert f"The switch took {rebuilt.switch_ms} ms." in told
     assert told.endswith("stays until `vignettes projections drop order_status`.")
@@ -233,7 +233,7 @@ async def test_a_view_that_somebody_elses_view_is_made_of_is_not_shown_before_th
     assert live(database) == first
     ask(database, "DROP VIEW public.report")
     rebuilt = await asyncio.to_thread(rebuild)
-    assert (rebuilt.orders, rebuilt.orders_now) == (7, 0), "it goes on where it was"
+    assert (rebuilt.orders, rebuilt.orders_now) == (len(stories()), 0), "it goes on where it was"
     assert live(database) == rebuilt.edition
 
 
@@ -303,10 +303,10 @@ def restore(database):
 async def test_parked_orders_are_listed_with_their_error(without_keys, run, told):
     [parked] = (await told("parked"))["parked"]
     assert (parked["view"], parked["order_id"]) == ("order_status", str(without_keys.id))
-    assert (parked["topic"], parked["events_waiting"], parked["attempts"]) == ("order.placed.v2", 2, 1)
+    assert (parked["topic"], parked["events_waiting"], parked["attempts"]) == ("order.placed.v3", 2, 1)
     assert parked["error"].startswith(ERROR)
     code, said, _ = await run("parked")
-    assert (code, "position 1, order.placed.v2; events waiting: 2" in said) == (0, True)
+    assert (code, "position 1, order.placed.v3; events waiting: 2" in said) == (0, True)
     assert ERROR in said
 
 

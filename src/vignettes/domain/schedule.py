@@ -125,7 +125,8 @@ class Deadline:
         due_at, outage = ahead_of(outages, self.due_at, soonest=floor, margin=margin)
         if outage is None:
             return self
-        return replace(self, due_at=due_at, rule=Rule.OUTAGE, outage=outage, unmoved_at=self.due_at)
+        in_utc = due_at.astimezone(UTC)
+        return replace(self, due_at=in_utc, rule=Rule.OUTAGE, outage=outage, unmoved_at=self.due_at)
 
 
 # --- may it start then? ---

@@ -110,7 +110,8 @@ class Orders:
             self.forget()
         wanted = [row for row in rows if row.order_id not in skipped]
         await self._log.load_keys(connection, {row.order_id for row in wanted})
-        cold = {row.order_id for row in wanted if row.version > 1} - self._orders.keys()
+        # Asked one by one: the difference of sets would walk through every order at hand.
+        cold = {row.order_id for row in wanted if row.version > 1 and row.order_id not in self._orders}
         if cold:
             for row in await self._log.of(connection, cold, position):
                 self.fold(self._log.decode(row))

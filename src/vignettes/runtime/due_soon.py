@@ -76,4 +76,4 @@ def _there(each: Hour) -> str:
 def _total(found: Sequence[Hour], hours: int) -> str:
     overdue = sum(each.orders for each in found if each.hour is None)
     ahead = sum(each.orders for each in found) - overdue
-    return f"{ahead:,} fall due within {hours} hours" + (f"; {overdue:,} are overdue." if overdue else ".")
+    return f"{ahead:,} fall due within {hours} hours" + (f"; overdue: {overdue:,}." if overdue else ".")

@@ -110,7 +110,8 @@ class Standing:
             return None
         called, act_by = (both(_at(self.row[name]), self.zone) for name in ("person_called_at", "act_by"))
         done = "; issued since" if self.row["status"] == Status.ISSUED else f"; act by {act_by}"
-        return f"{_CALLS[self.call['data']['why']]}; called {called}{done}"
+        why = self.call["data"]["why"]
+        return f"{_CALLS.get(why, why)}; called {called}{done}"
 
 
 def look(settings: Settings, reply: dict[str, Any]) -> Standing:

@@ -159,8 +159,7 @@ class Deadlines:
                 await purpose.tell(due)
             keys = ("order_id", "purpose", "generation")
             await cursor.execute(_FIRED, [[row[key] for row in due] for key in keys])
-        for row in due:
-            _note(row)
+        _note(due)
         return due[-1] if len(due) == purpose.batch else None
 
     def _asking(
@@ -187,9 +186,13 @@ async def _seen(connection: AsyncConnection) -> tuple[datetime, int]:
     return row[0], row[1]
 
 
-def _note(row: Row) -> None:
-    late: timedelta = row["now"] - row["due_at"]
-    late_ms = round(late.total_seconds() * 1000, 1)
-    say = log.warning if row["again"] else log.info
-    event = "deadline.fired_again" if row["again"] else "deadline.fired"
-    say(event, order=str(row["order_id"]), purpose=row["purpose"], rule=row["rule"], late_ms=late_ms)
+def _note(rows: Sequence[Row]) -> None:
+    """Log what has fired: what is alone by its order, a burst by its size; the ledger has each of them."""
+    late: timedelta = max(row["now"] - row["due_at"] for row in rows)
+    what: Row = {"purpose": rows[0]["purpose"], "late_ms": round(late.total_seconds() * 1000, 1)}
+    if len(rows) == 1:
+        what |= {"order": str(rows[0]["order_id"]), "rule": rows[0]["rule"]}
+    if again := sum(row["again"] for row in rows):
+        log.warning("deadline.fired_again", deadlines=len(rows), again=again, **what)
+    else:
+        log.info("deadline.fired", deadlines=len(rows), **what)

@@ -130,8 +130,15 @@ class Registration:
                 left = Left("unknown", type(error).__name__)
             finally:
                 self._measures.attempt_ended(taken.country)
-            tries = taken.tries if left.state == taken.state else 1
-            await self._ledger.leave(taken, left, tries, _pause(left, tries, authority.capabilities))
+            await self._leave(taken, left, authority.capabilities)
+
+    async def _leave(self, taken: Taken, left: Left, known: Capabilities) -> None:
+        tries = taken.tries if left.state == taken.state else 1
+        try:
+            await self._ledger.leave(taken, left, tries, _pause(left, tries, known))
+        except (psycopg.Error, PoolTimeout) as error:
+            # The lease ends by itself; what was about to be sent counts as unknown then.
+            log.warning("registration.not_left", error=type(error).__name__)
 
 
 def _pause(left: Left, tries: int, known: Capabilities) -> float:

@@ -22,7 +22,7 @@ from vignettes.services.authorities.documents import SealedDocument, sealed
 from vignettes.services.calling import Calling, NoAnswer
 from vignettes.services.registering import answers
 from vignettes.services.registering.calls import Due
-from vignettes.services.registering.ledger import Ledger, Left, State, Taken
+from vignettes.services.registering.ledger import Ledger, Left, State, Taken, seconds_for_a_call
 from vignettes.services.registering.measuring import Measures
 
 log = structlog.get_logger(__name__)
@@ -67,8 +67,8 @@ class Attempt:
         known = await (self._found() if tried_before else self._covered())
         if known is not None:
             return known
-        limit = self._authority.capabilities.limits.timeout_seconds
-        if not await self._ledger.about_to_send(self._taken, limit):
+        needed = seconds_for_a_call(self._authority.capabilities)
+        if not await self._ledger.about_to_send(self._taken, needed):
             return Left("waiting", "no longer ours")
         return await self._sent(tried_before=tried_before)
 
@@ -153,7 +153,7 @@ class Attempt:
         if not reply["ok"]:
             log.error("registration.unrecorded", code=reply["error"]["code"])
             return Left("unknown", f"refused: {reply['error']['code']}")
-        log.info("registration.done", outcome=command.subject)
+        log.info("registration.done", outcome=command.subject.rpartition(".")[2])
         return Left("recorded", "recorded")
 
 

@@ -114,8 +114,17 @@ class Left:
 
 
 def lease_seconds(capabilities: Capabilities) -> float:
-    """Return how long an order is ours: a question, and after it a call that ends well before the lease."""
-    return 2 * capabilities.limits.timeout_seconds + _BESIDE_SECONDS + MARGIN_SECONDS
+    """Return how long an order is ours: for a question, and after it a call that is over well before the lease."""
+    return capabilities.limits.timeout_seconds + _BESIDE_SECONDS + seconds_for_a_call(capabilities)
+
+
+def seconds_for_a_call(capabilities: Capabilities) -> float:
+    """Return how much of the lease must be left when a call is sent.
+
+    Whoever comes after us asks the authority first: by then it must have done with what we sent.
+    """
+    limits = capabilities.limits
+    return max(limits.timeout_seconds, limits.settled_after_seconds) + MARGIN_SECONDS
 
 
 async def take_up(connection: AsyncConnection, doors: Sequence[Door]) -> list[Taken]:
@@ -125,14 +134,13 @@ async def take_up(connection: AsyncConnection, doors: Sequence[Door]) -> list[Ta
     if not taken.rowcount:
         return []
     # The lease began after this was read: by our clock it is over no later than the database says.
-    until = {door.country: began + _last_call(door.capabilities) for door in doors}
+    until = {
+        door.country: began + lease_seconds(door.capabilities) - seconds_for_a_call(door.capabilities)
+        for door in doors
+    }
     async with connection.cursor(row_factory=dict_row) as cursor:
         rows = await (await cursor.execute(_TAKEN, {"lease": lease})).fetchall()
     return [Taken(**row, until=until[row["country"]]) for row in rows]
-
-
-def _last_call(capabilities: Capabilities) -> float:
-    return lease_seconds(capabilities) - capabilities.limits.timeout_seconds - MARGIN_SECONDS
 
 
 def _said(door: Door) -> dict[str, object]:
@@ -188,13 +196,12 @@ class Ledger:
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
 
-    async def about_to_send(self, taken: Taken, timeout_seconds: float) -> bool:
+    async def about_to_send(self, taken: Taken, needed_seconds: float) -> bool:
         """Note, just before sending, that the authority may hold it from here on; False where it is ours no more.
 
         Looks into the log as well: we may have been paused, and views may be late.
         """
-        needed = timeout_seconds + MARGIN_SECONDS
-        question = {**taken.claim, "needed": needed, "version": taken.version, "over": _OVER}
+        question = {**taken.claim, "needed": needed_seconds, "version": taken.version, "over": _OVER}
         async with self._pool.connection() as connection:
             return bool((await connection.execute(_ABOUT_TO_SEND, question)).rowcount)
 
