@@ -32,7 +32,8 @@ def of(rng: random.Random) -> Wish:
     drawn = rng.randrange(10**9)
     return Wish(
         product=PRODUCT,
-        plate=f"{drawn % 9 + 1}A{rng.randint(1, 9)} {rng.randint(1000, 9999)}",
+        # Nobody else's: a second order for the same vehicle and days would be held.
+        plate=f"{rng.getrandbits(40):010X}",
         valid_from=start.isoformat(),
         valid_until=(start + _LENGTH).isoformat(),
         email=f"driver-{drawn}@example.com",

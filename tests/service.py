@@ -88,7 +88,7 @@ class Service:
         return (await self.now()).date() + timedelta(days=ahead)
 
     async def place(self, **different: Any) -> dict[str, Any]:
-        """Place an order for a Czech ten-day vignette a week ahead, for another vehicle each time, or a different one."""
+        """Place an order for a Czech ten-day vignette a week ahead, each for its own vehicle, or a different one."""
         order = {
             "product": "CZ-10D",
             "vehicle": {"country": "CZ", "plate": f"2A2 {next(self._plates)}"},

@@ -15,12 +15,14 @@ from vignettes.runtime.instance import instance
 from vignettes.runtime.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
-#: What differs from run to run: times, the key behind a link, and the line breaks that follow from their lengths.
+#: What differs from run to run: times, what follows from keys, and the line breaks that follow from their lengths.
 VOLATILE = [
     (re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})?"), "TIME"),
     (re.compile(r"\d{4}-\d{2}-\d{2}"), "DAY"),
     (re.compile(r"http://\S+/o/[\w-]{43}"), "LINK"),
     (re.compile(r"CZ-\d{4}-"), "CZ-YEAR-"),
+    (re.compile(r"authorisation_code [0-9A-F]{8}"), "authorisation_code CODE"),
+    (re.compile(r"digest\s+[0-9a-f]{64}"), "digest DIGEST"),
     (re.compile(r"\s+"), " "),
 ]
 

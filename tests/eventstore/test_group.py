@@ -158,7 +158,7 @@ def test_what_the_database_can_not_store_is_one_commands_misfortune(database, ap
 def test_keys_that_do_not_open_fail_their_own_order_only(database, appender, elsewhere):
     """One row of keys was wrapped by a master key that this process lacks: the others of the group go on."""
     one, other = placed(appender, 2)
-    repeated = placing(private=lambda _: {"warnings": ["look_alike:2/Z at 1"]})
+    repeated = placing(private=lambda *_: {"warnings": ["look_alike:2/Z at 1"]})
     locked = appender.execute(repeated).order_id
     ask(database, "UPDATE personal.keys SET master = 'unknown' WHERE order_id = ANY(%s)", [one, locked])
     failed, done, again = elsewhere.execute_all(

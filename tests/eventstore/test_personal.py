@@ -79,7 +79,7 @@ def test_keys_come_with_the_first_event_in_its_transaction(database, appender):
 
 def test_no_text_of_a_person_is_in_the_log(database, appender):
     """Neither in events nor in answers."""
-    order_id = ended(appender, private=lambda _: {"warnings": ["look_alike:2/Z at 1"]})
+    order_id = ended(appender, private=lambda *_: {"warnings": ["look_alike:2/Z at 1"]})
     appender.execute(writing_to(order_id, "other@example.com"))
     [text] = ask(
         database,
@@ -92,7 +92,7 @@ def test_no_text_of_a_person_is_in_the_log(database, appender):
 
 def test_what_an_answer_says_of_the_vehicle_is_the_same_when_asked_again(database, appender):
     """Sealed in the log, and opened for whoever asks again; empty once erased."""
-    command = placing(private=lambda _: {"warnings": ["look_alike:2/Z at 1"]})
+    command = placing(private=lambda *_: {"warnings": ["look_alike:2/Z at 1"]})
     first = appender.execute(command)
     elsewhere = a_writer(database)
     assert elsewhere.execute(command) == first

@@ -310,10 +310,8 @@ async def test_an_order_brought_forward_is_told_so_from_then_on(database, inbox,
     assert "started earlier than usual" in told["started"]
 
 
-async def test_who_must_answer_reads_until_when_as_long_as_that_lies_ahead(
-    database, inbox, on_record, mailing
-):
-    """Before the start of validity; who ordered for today reads no time that has passed (cases 48, 49)."""
+async def test_who_must_answer_reads_until_when(database, inbox, on_record, mailing):
+    """By the start of validity; who ordered for today has a day from the rejection (cases 48, 49)."""
     twin, rejected, late = pay(an_order()), start(pay(an_order())), start(pay(an_order(details(0))))
     twin.hold_as_twin(rejected.id, NOON)
     rejected.record_rejection("plate_not_accepted", "No such plate.", rejected.generation, NOON + HOUR)
@@ -327,4 +325,4 @@ async def test_who_must_answer_reads_until_when_as_long_as_that_lies_ahead(
 
     assert "Please answer by 8 Jun 2026, 00:00 (Europe/Prague)" in said(twin)
     assert "Please do so by 8 Jun 2026, 00:00 (Europe/Prague)" in said(rejected)
-    assert "Please do so soon" in said(late)
+    assert "Please do so by 2 Jun 2026, 13:00 (Europe/Prague)" in said(late)

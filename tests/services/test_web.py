@@ -194,7 +194,8 @@ def some_work(database_url):
                 (days,),
             )
         connection.execute(
-            "INSERT INTO effect.authorities (country, state, tokens, calls, calls_failed) VALUES ('CZ', 'open', 1, 9, 5)"
+            "INSERT INTO effect.authorities (country, state, tokens, calls, calls_failed)"
+            " VALUES ('CZ', 'open', 1, 9, 5)"
         )
         connection.execute(
             "INSERT INTO effect.registrations (order_id, started_at, country, state)"

@@ -1,4 +1,4 @@
-"""What the nine toll authorities sell: data from `catalogue.toml`, read once."""
+"""What the eight toll authorities sell: data from `catalogue.toml`, read once."""
 
 import tomllib
 from collections.abc import Iterator, Mapping

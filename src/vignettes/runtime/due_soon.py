@@ -16,7 +16,7 @@ from vignettes.runtime.local_times import minute
 from vignettes.runtime.settings import Settings
 from vignettes.runtime.viewing import connected
 
-_BAR_WIDTH = 40
+_BAR_WIDTH = 28
 
 _DUE = """
 SELECT CASE WHEN due_at >= now THEN date_trunc('hour', due_at, 'UTC') END AS hour, country, zone, count(*) AS orders,
@@ -54,7 +54,7 @@ def shown(found: Sequence[Hour], hours: int) -> RenderableType:
     """Show the same to people, with a bar for each hour and country."""
     if not found:
         return f"No registration falls due within {hours} hours."
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("Hour (UTC)", "Country", "There"):
         table.add_column(name, no_wrap=True)
     table.add_column("Due", justify="right", no_wrap=True)

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from pydantic_core import to_jsonable_python
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -128,11 +129,11 @@ def shown(report: Report) -> RenderableType:
     """Show the same to people."""
     if not report.days:
         return "Nothing was promised in these days."
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Due on (UTC)", "Promise"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("Due on\n(UTC)", "Promise"):
         table.add_column(name, no_wrap=True)
-    for name in ("Kept", "At risk", "Broken", "Open", "Lapsed", "Worst late"):
-        table.add_column(name, justify="right")
+    for name in ("Kept", "At\nrisk", "Bro-\nken", "Open", "Lap-\nsed", "Worst\nlate"):
+        table.add_column(name, justify="right", no_wrap=True)
     last = None
     for day in report.days:
         counts = (f"{day.kept:,}", _alarming(day.at_risk, "yellow"), _alarming(day.broken, "red"))
@@ -158,17 +159,17 @@ def _in_all(report: Report) -> str:
 def _trouble_shown(trouble: Sequence[Trouble]) -> list[RenderableType]:
     if not trouble:
         return []
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Order", "Promise", "Rule", "State", "Due", "Late"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("Why")
+    told: list[RenderableType] = [""]
     for each in trouble[:_SHOWN]:
-        state = Text(each.state, style="red" if each.state == "broken" else "yellow")
+        state = (each.state, "red" if each.state == "broken" else "yellow")
         order = each.order_number or str(each.order_id)
         due = f"{each.due_at:%Y-%m-%d %H:%M:%S}Z"
-        table.add_row(order, str(each.promise), each.rule, state, due, _span(each.late), _why(each))
+        about = f" promise {each.promise} by rule {each.rule}, due {due}, late {_span(each.late)}"
+        told.append(Text.assemble((order, "bold"), " ", state, about))
+        if why := _why(each):
+            told.append(Padding(why, (0, 0, 0, 4)))
     more = len(trouble) - _SHOWN
-    return [table, *([f"... and {more:,} more: --json has them all."] if more > 0 else [])]
+    return [*told, *([f"... and {more:,} more: --json has them all."] if more > 0 else [])]
 
 
 def _why(trouble: Trouble) -> str:
@@ -191,4 +192,7 @@ def _span(span: timedelta | None) -> str:
     if span is None:
         return ""
     seconds = span.total_seconds()
-    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else str(timedelta(seconds=round(seconds)))
+    if seconds < 1:
+        return f"{seconds * 1000:,.0f} ms"
+    days, rest = divmod(round(seconds), 86_400)
+    return f"{days} d {rest // 3_600} h" if days else str(timedelta(seconds=rest))
