@@ -112,10 +112,10 @@ class Proxy:
         finally:
             for way in ways:
                 way.cancel()
-            ends = await asyncio.gather(*ways, return_exceptions=True)
-            self._failures += [end for end in ends if isinstance(end, Exception)]
             server_writer.close()  # what was passed on still arrives
             writer.close()
+            ends = await asyncio.gather(*ways, return_exceptions=True)
+            self._failures += [end for end in ends if isinstance(end, Exception)]
 
     async def _pass(self, sender: From, reader: StreamReader, writer: StreamWriter, judge: Judge) -> None:
         first = True

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from vignettes.messages import events
-from vignettes.runtime.process import Link, connect
+from vignettes.runtime.link import Link, connect
 from vignettes.runtime.settings import Settings
 from vignettes.services import streams
 from vignettes.services.emitting import Emitter, NotAcknowledged

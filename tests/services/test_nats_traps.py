@@ -21,7 +21,7 @@ from vignettes.messages import events
 from vignettes.projections.view import Interrupted
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import PortInUse
-from vignettes.runtime.process import Link
+from vignettes.runtime.link import Link
 from vignettes.services import calling, publishing, pulling, streams
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"

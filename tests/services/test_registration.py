@@ -134,6 +134,21 @@ async def test_a_vehicle_that_is_covered_already_is_not_registered_again(run):
         assert (await service.command("request_refund", order_id=order_id))["status"] == "refund_pending"
 
 
+@pytest.mark.case(48)
+async def test_of_two_orders_that_are_both_meant_each_is_registered_whichever_comes_first(run):
+    """Somebody said so of the second: it covers the vehicle when the first is registered (case 48)."""
+    async with run(*QUIET, "registration") as service:
+        vehicle = {"country": "CZ", "plate": "7T7 7777"}
+        first, second = [await service.place(vehicle=vehicle, valid_from=DAY) for _ in range(2)]
+        for each in (first, second):
+            await service.pay(each)
+        await service.command("hold_as_twin", order_id=second["order_id"], twin=first["order_id"])
+        await service.command("accept_twin", order_id=second["order_id"])
+        for each in (second, first):
+            await service.command("start_registration", order_id=each["order_id"])
+            await service.status(each["order_id"], "issued")
+
+
 async def test_with_half_of_the_calls_failing_each_order_has_one_registration(run):
     """Half of the failing ones after success; two processes at work on all of them (I4)."""
     async with run(*QUIET, "registration") as service, run("registration", beside=service):

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from vignettes.messages.queries import AskHistory, AskStatus
-from vignettes.runtime.process import Link, connect
+from vignettes.runtime.link import Link, connect
 from vignettes.runtime.settings import ConfigurationError, Settings
 
 _TIMEOUT = 30.0  # moving the sandbox's clock waits for what becomes due

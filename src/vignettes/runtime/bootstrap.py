@@ -13,7 +13,8 @@ from nats.errors import ConnectionClosedError
 from psycopg import AsyncConnection
 
 from vignettes.eventstore.migrations import pending
-from vignettes.runtime.process import Link, Process, connect, needed, servers
+from vignettes.runtime.link import Link, connect, needed, servers
+from vignettes.runtime.process import Process
 from vignettes.runtime.roles import ANSWERING, BUILDERS, ROLES, SANDBOX
 from vignettes.runtime.settings import ConfigurationError, Settings
 from vignettes.services import streams

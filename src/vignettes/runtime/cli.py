@@ -68,7 +68,7 @@ def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date; safe to repeat."""
     from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
     from vignettes.runtime.keys import give_keys_to_first_orders  # noqa: PLC0415
-    from vignettes.runtime.process import needed  # noqa: PLC0415
+    from vignettes.runtime.link import needed  # noqa: PLC0415
     from vignettes.runtime.viewing import install_views  # noqa: PLC0415
 
     settings = settings_for("migrate")

@@ -23,7 +23,7 @@ from vignettes.domain.catalogue import product
 from vignettes.runtime import logs
 from vignettes.runtime.embedded import free_port
 from vignettes.runtime.instance import instance
-from vignettes.runtime.process import Link, connect
+from vignettes.runtime.link import Link, connect
 from vignettes.runtime.settings import load_settings
 
 _TIMEOUT = 30.0

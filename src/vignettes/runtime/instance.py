@@ -18,7 +18,7 @@ from vignettes.runtime.embedded import (
     free_port,
 )
 from vignettes.runtime.keys import give_keys_to_first_orders
-from vignettes.runtime.process import Link, connect, needed
+from vignettes.runtime.link import Link, connect, needed
 from vignettes.runtime.roles import ROLES, SANDBOX
 from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running

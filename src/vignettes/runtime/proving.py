@@ -16,7 +16,7 @@ from vignettes.eventstore.connections import conninfo
 from vignettes.projections.checking import WHOLE_ROW, Checked, Checker, Drift
 from vignettes.runtime import roles
 from vignettes.runtime.keys import root_of
-from vignettes.runtime.process import needed
+from vignettes.runtime.link import needed
 from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.viewing import Refused, defined
 

@@ -20,7 +20,7 @@ from vignettes.projections.lease import LeaseLost, holder
 from vignettes.projections.rebuild import Progress, Rebuild, Switched
 from vignettes.runtime import roles
 from vignettes.runtime.keys import root_of
-from vignettes.runtime.process import needed
+from vignettes.runtime.link import needed
 from vignettes.runtime.settings import Settings, variable
 from vignettes.runtime.viewing import Refused, Standing, connected, defined, standing
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vignettes.domain.schedule import Terms
 from vignettes.runtime.keys import master_keys, root_of
-from vignettes.runtime.process import Process, Running, needed
+from vignettes.runtime.link import needed
 from vignettes.runtime.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from vignettes.eventstore.personal import BlindIndex, Vault
     from vignettes.projections.rebuild import Builder
     from vignettes.projections.view import Definition, View
+    from vignettes.runtime.process import Process, Running
     from vignettes.services.writing import Sender, Writing
 
 #: The roles of the service; the sandbox is one more, for local runs.
@@ -126,7 +127,7 @@ def builder(settings: Settings, conninfo: str, lookup: "BlindIndex") -> "Builder
     return Builder(conninfo, list(pairs), keys)
 
 
-async def _ordering(built: Process) -> Running:
+async def _ordering(built: "Process") -> "Running":
     from vignettes.eventstore.append import Appender, Numbers
     from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
@@ -162,7 +163,7 @@ async def _ordering(built: Process) -> Running:
     return Together("ordering", [ordering, outages])
 
 
-async def _projecting(built: Process) -> Running:
+async def _projecting(built: "Process") -> "Running":
     from vignettes.projections.checking import Sampler
     from vignettes.projections.follower import Follower
 
@@ -184,7 +185,7 @@ async def _projecting(built: Process) -> Running:
     )
 
 
-async def _publishing(built: Process) -> Running:
+async def _publishing(built: "Process") -> "Running":
     from vignettes.projections.follower import Follower
     from vignettes.services.publishing import PublishedView
 
@@ -193,7 +194,7 @@ async def _publishing(built: Process) -> Running:
     return Together("publishing", [Follower(url, [view], vault(built.settings))])
 
 
-async def _deadlines(built: Process) -> Running:
+async def _deadlines(built: "Process") -> "Running":
     from vignettes.services.calling import Calling
     from vignettes.services.deadlines import Deadlines
     from vignettes.services.emitting import Emitter
@@ -210,7 +211,7 @@ async def _deadlines(built: Process) -> Running:
     )
 
 
-async def _registration(built: Process) -> Running:
+async def _registration(built: "Process") -> "Running":
     from vignettes.services import triggers
     from vignettes.services.authorities import directory
     from vignettes.services.authorities.files import AuthorityFileError
@@ -233,7 +234,7 @@ async def _registration(built: Process) -> Running:
     return registration
 
 
-async def _mailing(built: Process) -> Running:
+async def _mailing(built: "Process") -> "Running":
     from vignettes.services.mailing import Mailing
 
     smtp_url = needed(built.settings.smtp_url, "VIGNETTES_SMTP_URL")
@@ -241,7 +242,7 @@ async def _mailing(built: Process) -> Running:
     return Mailing(url, smtp_url, writing(built.settings, root_of(built.settings, url)))
 
 
-async def _web(built: Process) -> Running:
+async def _web(built: "Process") -> "Running":
     from vignettes.services.asyncapi import document
     from vignettes.services.web.app import create_app
     from vignettes.services.web.serving import Web
@@ -251,7 +252,7 @@ async def _web(built: Process) -> Running:
     return Web(create_app(built.client, expected, pool, document), built.settings.http_port)
 
 
-async def _sandbox(built: Process) -> Running:
+async def _sandbox(built: "Process") -> "Running":
     from vignettes.sandbox.clock import MovableClock
     from vignettes.sandbox.world import World
 
@@ -269,7 +270,7 @@ async def _sandbox(built: Process) -> Running:
     return world
 
 
-BUILDERS: Final[dict[str, Callable[[Process], Awaitable[Running]]]] = {
+BUILDERS: Final[dict[str, "Callable[[Process], Awaitable[Running]]"]] = {
     "ordering": _ordering,
     "projecting": _projecting,
     "deadlines": _deadlines,

@@ -9,7 +9,7 @@ from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.masterkeys import wrap_secrets_anew
 from vignettes.eventstore.personal import wrap_anew
 from vignettes.runtime.keys import master_keys
-from vignettes.runtime.process import needed
+from vignettes.runtime.link import needed
 from vignettes.runtime.settings import Settings, variable
 
 _LEFT = "SELECT count(*) AS left FROM personal.keys WHERE master <> %s"

@@ -19,7 +19,7 @@ from rich.text import Text
 from vignettes.eventstore.connections import Role, conninfo
 from vignettes.projections import editions
 from vignettes.projections.view import Definition
-from vignettes.runtime.process import needed
+from vignettes.runtime.link import needed
 from vignettes.runtime.roles import definitions
 from vignettes.runtime.settings import Settings, variable
 

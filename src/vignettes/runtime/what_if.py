@@ -22,8 +22,8 @@ from vignettes.domain.schedule import Deadline
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.folding import Log, folded
 from vignettes.runtime import roles
+from vignettes.runtime.link import needed
 from vignettes.runtime.local_times import lasting, minute
-from vignettes.runtime.process import needed
 from vignettes.runtime.settings import Settings, variable
 
 _HOUR = timedelta(hours=1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from datetime import datetime
 
 import psycopg
 import structlog
@@ -20,8 +19,9 @@ from vignettes.services.registering import ledger
 from vignettes.services.registering.answers import ACTOR
 from vignettes.services.registering.attempt import Attempt
 from vignettes.services.registering.calls import CallsForAPerson
-from vignettes.services.registering.ledger import Door, Ledger, Left, Noting, Taken
+from vignettes.services.registering.ledger import Ledger, Left, Noting, Taken
 from vignettes.services.registering.measuring import Measures
+from vignettes.services.registering.rechecking import Rechecks
 from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,7 @@ class Registration:
         self._authorities = {
             country: found for country in _COUNTRIES if (found := authorities.of(country)) is not None
         }
+        self._known = {country: each.capabilities for country, each in self._authorities.items()}
         self._ordering = ordering
         self._measures = Measures()
         self._noting = Noting()
@@ -58,6 +59,7 @@ class Registration:
         self._under_way: set[asyncio.Task[None]] = set()
         self._worker = Worker(self.name, conninfo, (VIEWS, CLOCK_CHANNEL), self._work)
         self._calls = CallsForAPerson(conninfo, ordering)
+        self._rechecks = Rechecks(conninfo, self._authorities, ordering, self._measures)
 
     async def run(self) -> None:
         """Register until cancelled. Calls under way may end; what does not is taken up by the next process."""
@@ -65,6 +67,7 @@ class Registration:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._worker.run(), name=self.name)
                 tasks.create_task(self._calls.run(), name=f"{self.name} calls")
+                tasks.create_task(self._rechecks.run(), name=f"{self.name} rechecks")
                 tasks.create_task(self._wake(), name=f"{self.name} waking")
         finally:
             if self._under_way:
@@ -76,7 +79,7 @@ class Registration:
     async def _work(self, connection: AsyncConnection) -> float:
         await self._tell(connection)
         await self._noting.note(connection)
-        for taken in await ledger.take_up(connection, await self._doors(connection)):
+        for taken in await ledger.take_up(connection, await ledger.open_doors(connection, self._known)):
             task = asyncio.create_task(self._register(taken, self._authorities[taken.country]))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
@@ -91,14 +94,6 @@ class Registration:
             if state is not None:
                 say = log.error if state == "open" else log.info
                 say("authority.breaker", country=country, state=state, error=seen["error"])
-
-    async def _doors(self, connection: AsyncConnection) -> list[Door]:
-        """Return the authorities that take calls at this hour of the service's clock."""
-        row = await (await connection.execute("SELECT clock.now()")).fetchone()
-        assert row is not None  # noqa: S101  # a SELECT without FROM has one row; for the type only
-        now: datetime = row[0]
-        found = [(country, each.capabilities) for country, each in self._authorities.items()]
-        return [Door(country, each) for country, each in found if each.opening.open_at(now)]
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)

@@ -63,6 +63,13 @@ class Breaker(Form):
     longest_seconds: Seconds = 60.0
 
 
+class Rechecking(Form):
+    """How often it is asked whether what it issued is still so; with `every_days` 0 never."""
+
+    every_days: Annotated[int, Field(ge=0, le=366)] = 7
+    per_minute: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
 class Hours(Form):
     """Open on these days from then until before then; without `until` to the end of the day."""
 
@@ -104,3 +111,9 @@ class Capabilities:
     retrying: Pace
     asking: Pace
     breaker: Breaker
+    rechecking: Rechecking
+
+    @property
+    def is_asked_again(self) -> bool:
+        """Tell whether it is asked about what it has issued: only where it knows that by our reference."""
+        return self.finds_by == "reference" and self.rechecking.every_days > 0

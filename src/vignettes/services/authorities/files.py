@@ -17,6 +17,7 @@ from vignettes.services.authorities.capabilities import (
     Limits,
     Opening,
     Pace,
+    Rechecking,
 )
 from vignettes.services.authorities.templates import Body, DocumentPath, Path, Pointer, Template, revealed
 
@@ -105,6 +106,7 @@ class AuthorityFile(Form):
     retrying: Pace = Pace(first_seconds=1.0, longest_seconds=20.0, later_seconds=300.0)
     asking: Pace = Pace(first_seconds=0.5, longest_seconds=10.0, later_seconds=60.0)
     breaker: Breaker = Breaker()
+    rechecking: Rechecking = Rechecking()
     #: Our products by the names that the authority has for them; others are sent as we call them.
     products: dict[str, str] = Field(default_factory=dict)
     register_: Annotated[Register, Field(alias="register")]
@@ -136,6 +138,7 @@ class AuthorityFile(Form):
             retrying=self.retrying,
             asking=self.asking,
             breaker=self.breaker,
+            rechecking=self.rechecking,
         )
 
     def code_for(self, theirs: object) -> RejectionCode:

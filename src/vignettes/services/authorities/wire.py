@@ -1,6 +1,7 @@
 """One HTTP call, of which it is always known whether anything left us, and nothing leaves us too late."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from vignettes.services.authorities.capabilities import Limits
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 #: Larger answers are none that we asked for.
 LONGEST_ANSWER = 2_000_000
-_HEADERS, _BODY = "http11.send_request_headers.started", "http11.send_request_body.started"
+_HEADERS, _BODY = "http11.send_request_headers", "http11.send_request_body"
+#: How long the write may take that makes a request complete.
+_WRITTEN_WITHIN = 0.05
 
 
 class NothingSent(Exception):
@@ -58,24 +61,77 @@ def boot_clock() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+class Fence:
+    """A timer of the kernel that ends this process when it goes on after having been stopped for too long.
+
+    Between a look at the clock and the write after it nothing of ours can look again. The signal that came meanwhile
+    is taken before the next instruction. What else was under way is as late, and others take it up. While the whole
+    machine is suspended the timer stands still: only the look before it counts that.
+    """
+
+    def __init__(self) -> None:
+        self._untils: list[float] = []
+        self._before = (0.0, 0.0)
+
+    def put_up(self, until: float) -> None:
+        """Go no further than this, an instant of boot_clock."""
+        self._untils.append(until)
+        before = self._set()
+        if len(self._untils) == 1:
+            self._before = before
+
+    def take_down(self, until: float) -> None:
+        """Go on as before."""
+        self._untils.remove(until)
+        if self._untils:
+            self._set()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, *self._before)
+
+    def _set(self) -> tuple[float, float]:
+        # Zero would mean never.
+        return signal.setitimer(signal.ITIMER_REAL, max(min(self._untils) - boot_clock(), 1e-6))
+
+
+#: The kernel has one such timer for each process.
+_fence = Fence()
+
+
 class Guard:
     """Looks at the clock when a connection is there and the next thing is to write to it.
 
-    A process that was stopped anywhere before this, for whatever time, sends nothing once its time is over.
+    A process that was stopped anywhere before or within that, for whatever time, sends nothing once its time is over.
     """
 
     def __init__(self, until: float | None, *, has_body: bool) -> None:
         self._until = until
-        self._has_body = has_body
+        # Without its body a request is none; the headers alone are only where there is no body.
+        self._completing = _BODY if has_body else _HEADERS
         self.may_be_complete = False
 
     async def __call__(self, event: str, _: Mapping[str, object]) -> None:
         """Follow the call; raises instead of letting it be sent too late."""
-        if event == _HEADERS or (event == _BODY and self._has_body):
-            if self._until is not None and boot_clock() >= self._until:
-                raise _TooLate
-            # Without its body a request is none; the headers alone are only where there is no body.
-            self.may_be_complete |= event == _BODY or not self._has_body
+        part, how = event.rsplit(".", 1)
+        if how == "started" and part in {_HEADERS, self._completing}:
+            self._look()
+        if part == self._completing:
+            self._completes(how)
+
+    def _look(self) -> None:
+        if self._until is not None and boot_clock() >= self._until - _WRITTEN_WITHIN:
+            raise _TooLate
+
+    def _completes(self, how: str) -> None:
+        if self._until is not None and how == "started":
+            _fence.put_up(self._until)
+            try:
+                self._look()  # we may have been stopped since, before the fence was there
+            except _TooLate:
+                _fence.take_down(self._until)
+                raise
+        elif self._until is not None:
+            _fence.take_down(self._until)
+        self.may_be_complete = True
 
 
 class Wire:

@@ -11,25 +11,25 @@ from vignettes.messages import commands
 from vignettes.messages.forms import DocumentForm
 from vignettes.services.authorities import Application, Registered, Rejected
 from vignettes.services.authorities.documents import SealedDocument
-from vignettes.services.registering.ledger import Taken
+from vignettes.services.registering.ledger import Taken, Wanted
 
 ACTOR = "registration"
 
 
-def application_for(taken: Taken) -> Application:
+def application_for(wanted: Wanted) -> Application:
     """Return what the authority is told: the plate in normal form, days as days and hours as hours."""
-    bought = product(taken.product)
-    plate = Vehicle.of(taken.vehicle_country, taken.plate).normal
+    bought = product(wanted.product)
+    plate = Vehicle.of(wanted.vehicle_country, wanted.plate).normal
     assert plate is not None  # noqa: S101  # only an erased vehicle has none; for the type only
     return Application(
-        order=taken.order_id,
-        generation=taken.generation,
-        country=taken.country,
-        vehicle_country=taken.vehicle_country,
+        order=wanted.order_id,
+        generation=wanted.generation,
+        country=wanted.country,
+        vehicle_country=wanted.vehicle_country,
         plate=plate,
-        product=taken.product,
-        valid_from=taken.valid_from,
-        valid_until=_last_day(bought, taken.ends_at),
+        product=wanted.product,
+        valid_from=wanted.valid_from,
+        valid_until=_last_day(bought, wanted.ends_at),
     )
 
 
@@ -61,7 +61,7 @@ def issue(taken: Taken, answer: Registered, document: SealedDocument | None) -> 
         number=answer.number,
         reference=answer.reference,
         valid_from=validity.starts_at,
-        valid_until=_confirmed_end(bought, answer.valid_until, validity.ends_at),
+        valid_until=confirmed_end(bought, answer.valid_until, validity.ends_at),
         authorisation_code=answer.authorisation_code,
         document=None if document is None else _form(document),
         actor=ACTOR,
@@ -72,7 +72,7 @@ def _form(document: SealedDocument) -> DocumentForm:
     return DocumentForm(media_type=document.media_type, size=document.size, digest=document.digest)
 
 
-def _confirmed_end(bought: Product, text: str, computed: datetime) -> datetime:
+def confirmed_end(bought: Product, text: str, computed: datetime) -> datetime:
     """Return the last second that the authority confirms: its own date wins over what we computed."""
     if bought.starts_at_hour:
         return datetime.fromisoformat(text)

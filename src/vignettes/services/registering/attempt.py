@@ -78,11 +78,17 @@ class Attempt:
         return answer if isinstance(answer, Registered | None) else _left(answer, "unknown")
 
     async def _covered(self) -> Rejected | Left | None:
-        """Ask before the first call whether somebody else has covered the vehicle already (case 47)."""
-        if not self._authority.capabilities.tells_cover:
+        """Ask before the first call whether somebody else has covered the vehicle already (case 47).
+
+        Not where the customer wants two vignettes for the same days (case 48), whichever of them is registered first.
+        """
+        taken = self._taken
+        if taken.twin_accepted or not self._authority.capabilities.tells_cover:
             return None
         answer = await self._call(self._authority.covering(self._application))
         if isinstance(answer, Registered):
+            if await self._ledger.has_accepted_twin(taken.order_id, taken.country):
+                return None
             until = f"{answer.valid_from} - {answer.valid_until}"
             return Rejected("already_covered", f"covered {until}")
         return None if answer is None else _left(answer, "waiting")

@@ -32,7 +32,7 @@ _TAKE_UP = "SELECT order_id, started_at FROM effect.take_up(%s, %s)"
 _TAKEN = """
 SELECT o.order_id, o.country, o.product, o.vehicle_country, personal.opened(o.plate, k.vehicle_view) AS plate,
        k.vehicle_view AS vehicle_key, o.valid_from, o.ends_at, o.started_at, o.generation, o.version,
-       r.act_by, r.state, r.tries, r.attempts, r.leased_by AS lease
+       o.twin_accepted, r.act_by, r.state, r.tries, r.attempts, r.leased_by AS lease
 FROM effect.registrations r JOIN view.order_status o USING (order_id, started_at) JOIN personal.keys k USING (order_id)
 WHERE r.leased_by = %(lease)s AND o.plate IS NOT NULL AND k.vehicle_view IS NOT NULL
 """
@@ -42,6 +42,13 @@ WHERE order_id = %(order_id)s AND started_at = %(started_at)s AND leased_by = %(
   AND leased_until > clock_timestamp() + %(needed)s * interval '1 s'
   AND NOT EXISTS (SELECT FROM log.events
                   WHERE originator_id = %(order_id)s AND originator_version > %(version)s AND topic = ANY(%(over)s))
+"""
+_ACCEPTED_TWIN = """
+SELECT FROM view.lookup ours JOIN view.lookup theirs USING (kind, digest)
+     JOIN view.order_status twin ON twin.order_id = theirs.order_id
+WHERE ours.order_id = %(order_id)s AND kind = 'plate' AND theirs.order_id <> ours.order_id
+  AND twin.country = %(country)s AND twin.twin_accepted AND twin.status = 'issued'
+LIMIT 1
 """
 _LEAVE = """
 UPDATE effect.registrations
@@ -76,21 +83,28 @@ class Door:
     capabilities: Capabilities
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A registration that was leased to us, as it stood then. Nothing of it may be sent after `until`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an authority was told, or is to be told."""
 
     order_id: UUID
+    started_at: datetime
+    generation: int
     country: str
     product: str
     vehicle_country: str
     plate: str
-    vehicle_key: bytes
     valid_from: str
     ends_at: datetime
-    started_at: datetime
-    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken(Wanted):
+    """A registration that was leased to us, as it stood then. Nothing of it may be sent after `until`."""
+
+    vehicle_key: bytes
     version: int
+    twin_accepted: bool
     act_by: datetime
     state: State
     tries: int
@@ -125,6 +139,14 @@ def seconds_for_a_call(capabilities: Capabilities) -> float:
     """
     limits = capabilities.limits
     return max(limits.timeout_seconds, limits.settled_after_seconds) + MARGIN_SECONDS
+
+
+async def open_doors(connection: AsyncConnection, known: Mapping[str, Capabilities]) -> list[Door]:
+    """Return the authorities that take calls at this hour of the service's clock."""
+    row = await (await connection.execute("SELECT clock.now()")).fetchone()
+    assert row is not None  # noqa: S101  # a SELECT without FROM has one row; for the type only
+    now: datetime = row[0]
+    return [Door(country, each) for country, each in known.items() if each.opening.open_at(now)]
 
 
 async def take_up(connection: AsyncConnection, doors: Sequence[Door]) -> list[Taken]:
@@ -204,6 +226,12 @@ class Ledger:
         question = {**taken.claim, "needed": needed_seconds, "version": taken.version, "over": _OVER}
         async with self._pool.connection() as connection:
             return bool((await connection.execute(_ABOUT_TO_SEND, question)).rowcount)
+
+    async def has_accepted_twin(self, order_id: UUID, country: str) -> bool:
+        """Tell whether the vehicle got a vignette there by another order of ours, which was meant beside others."""
+        async with self._pool.connection() as connection:
+            asked = await connection.execute(_ACCEPTED_TWIN, {"order_id": order_id, "country": country})
+            return bool(asked.rowcount)
 
     async def keep(self, order_id: UUID, document: SealedDocument) -> bool:
         """Keep an order's document; False where its vehicle was erased."""
