@@ -37,6 +37,10 @@ test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
 faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, sixteen writers
 	@$(BIN)/pytest -m faults --timeout=0
 
+.PHONY: year
+year: $(VENV)/installed-dev ## Live through a year of orders, outages and kill -9 (ORDERS=2000 for fewer, SEED=... to repeat)
+	@ORDERS=$(or $(ORDERS),100000) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_year.py -m faults --timeout=0
+
 .PHONY: scale
 scale: $(VENV)/installed-dev ## Run the long scale tests
 	@$(BIN)/pytest -m scale --timeout=0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nats
 
@@ -31,12 +32,25 @@ class Household:
     service: Service
     servers: tuple[EmbeddedPostgres, EmbeddedNats]
     log: Path
+    roles: Sequence[Sequence[str]]
     processes: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def run(self, *argv: str) -> "subprocess.Popen[str]":
         """Start `vignettes ...` with the settings of this household; what it says goes to the log."""
         with self.log.open("a") as log:
             return apart.start(["vignettes", *argv], apart.given(self.settings), stdout=log, stderr=log)
+
+    def replace(self, role: str) -> None:
+        """Kill the process of a role with -9, and start another in its place."""
+        [number] = [number for number, group in enumerate(self.roles) if role in group]
+        self.all_live()
+        apart.kill(self.processes[number])
+        self.processes[number] = self.run("serve", *self.roles[number])
+
+    def all_live(self) -> None:
+        """Fail where a process has ended by itself, with what it said."""
+        for process, group in zip(self.processes, self.roles, strict=True):
+            assert process.poll() is None, f"{group} ended by itself: {self.log.read_text()[-2000:]}"
 
     def stop_roles(self) -> None:
         """Tell every role to end, and wait until it did."""
@@ -53,8 +67,10 @@ class Household:
 
 
 @asynccontextmanager
-async def household(data_dir: Path, roles: Sequence[Sequence[str]]) -> AsyncIterator[Household]:
-    """Run these roles, each group of them as one process, on servers of their own."""
+async def household(
+    data_dir: Path, roles: Sequence[Sequence[str]], **different: Any
+) -> AsyncIterator[Household]:
+    """Run these roles, each group of them as one process, on servers of their own; with other settings, if given."""
     postgres, broker = EmbeddedPostgres(data_dir), EmbeddedNats(data_dir, 0)
     try:
         postgres.start()
@@ -63,14 +79,16 @@ async def household(data_dir: Path, roles: Sequence[Sequence[str]]) -> AsyncIter
         url = postgres.url("vignettes")
         prepare(url)
         set_clock(url, BEGINNING)
-        settings = settings_for(url, broker.url, data_dir, log_format="json", log_level="debug")
+        usual = {"log_format": "json", "log_level": "debug"}
+        settings = settings_for(url, broker.url, data_dir, **{**usual, **different})
         master_keys(settings)
         client = await nats.connect(broker.url)
         service = Service(settings, client, asyncio.get_running_loop().create_future())
-        running = Household(settings, service, (postgres, broker), data_dir / "roles.log")
+        running = Household(settings, service, (postgres, broker), data_dir / "roles.log", roles)
         try:
             running.processes += [running.run("serve", *each) for each in roles]
-            await Instance(settings, None).until_ready()
+            if any("web" in each for each in roles):  # else nobody knows: who asks first, waits
+                await Instance(settings, None).until_ready()
             yield running
         finally:
             for process in running.processes:
