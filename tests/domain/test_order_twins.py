@@ -103,9 +103,14 @@ def test_accepted_when_its_start_has_passed(order):
     order.then_status("on_hold")
 
 
-@pytest.mark.parametrize(
-    "past", [(), (paid(),), (paid(at="2026-07-20 23:58"),), (paid(), held_as_twin(), twin_accepted())]
-)
+def test_accepted_twice(order):
+    """Whoever heard no reply asks again, and is not refused."""
+    order.given(placed(), paid(), held_as_twin(), twin_accepted())
+    order.when(accept_twin())
+    order.then_nothing()
+
+
+@pytest.mark.parametrize("past", [(), (paid(),), (paid(at="2026-07-20 23:58"),)])
 def test_nothing_to_accept(order, past):
     order.given(placed(), *past)
     order.when(accept_twin())

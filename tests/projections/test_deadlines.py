@@ -22,6 +22,12 @@ from eventstore_helpers import (
 from vignettes.domain.schedule import Terms
 from vignettes.projections.deadlines import DeadlinesView
 
+#: The columns of the first release: others have views and programs that rely on them.
+_RELEASED = """
+    order_id purpose generation country due_at rule zone starts_at mark_at opens_at money_arrived_at
+    planned_at ended_at outcome position fired_at fired_late started_late
+"""
+RELEASED = _RELEASED.split()
 #: A Czech vignette that begins on 8 June begins at midnight in Prague.
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
 
@@ -223,3 +229,10 @@ async def test_the_ledger_shows_how_late_it_fired_and_started(ledger, shared_dat
         "SELECT fired_at, fired_late, started_late FROM read.deadlines WHERE order_id = %s AND generation = 1"
     )
     assert ask(shared_database, query, order.id) == [(due + 2 * HOUR, 2 * HOUR, 3 * HOUR)]
+
+
+def test_columns_are_only_added_at_the_end(shared_database):
+    """A view can take the place of another in no other way while views of others rely on it."""
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
+    for view, old in (("view.deadlines", RELEASED[:-3]), ("read.deadlines", RELEASED)):
+        assert ask(shared_database, query, view)[: len(old)] == old

@@ -1,5 +1,6 @@
 """One row per order: given events, then where it stands."""
 
+import psycopg
 import pytest
 
 from eventstore_helpers import (
@@ -16,9 +17,21 @@ from eventstore_helpers import (
     record,
     start,
 )
+from follower_helpers import live
 from vignettes.domain.details import Vignette
-from vignettes.projections.order_status import OrderStatusView
+from vignettes.eventstore.connections import conninfo
+from vignettes.projections import editions
+from vignettes.projections.order_status import DEFINITION, OrderStatusView
 
+#: The columns of the first release: others have views and programs that rely on them.
+_RELEASED = """
+    order_id order_number status country zone product vehicle_country plate valid_from starts_at ends_at
+    email language link_generation currency price_official price_fee price_total received outstanding
+    surplus refund paid_at due_at due_rule generation start_wished consented_at hold_reason started_at
+    started_rule rejection_reason vignette_number vignette_reference vignette_valid_from
+    vignette_valid_until can_be_corrected can_be_refunded placed_at updated_at version position
+"""
+RELEASED = _RELEASED.split()
 CONSENTED = ("consented_at", "consent_text_version", "consent_language")
 #: The midnight in Prague at which a vignette for 8 June begins.
 MIDNIGHT = NOON + 6 * DAY + 12 * HOUR
@@ -296,3 +309,43 @@ async def test_what_was_erased_is_gone_before_the_view_knows(row_of, shared_data
     )
     shown = ask(shared_database, "SELECT plate, email FROM read.order_status WHERE order_id = %s", order.id)
     assert (sealed, shown) == ([True], [(None, None)])
+
+
+# --- what others rely on ---
+
+
+def test_columns_are_only_added_at_the_end(shared_database):
+    """A view can take the place of another in no other way while views of others rely on it."""
+    for view in ("view.order_status", "read.order_status"):
+        assert columns(shared_database, view)[: len(RELEASED)] == RELEASED
+
+
+def test_a_view_of_somebody_else_survives_a_switch_from_the_first_release(database):
+    """It shows the new edition from then on, and nobody had to make it anew."""
+    with psycopg.connect(conninfo(database, "vignettes_owner"), autocommit=True) as connection:
+        show_as_released(connection, live(database, "order_status"))
+        ask(database, "CREATE VIEW public.mine AS SELECT * FROM read.order_status")
+        number = editions.begin(connection, DEFINITION)
+    ask(database, "UPDATE view.editions SET scan_until = NULL WHERE id = %s", number)
+    assert ask(database, "SELECT view.switch(%s)", number) == [0]
+    assert ask(database, "SELECT * FROM public.mine") == []
+    assert (
+        len(columns(database, "read.order_status")) > len(columns(database, "public.mine")) == len(RELEASED)
+    )
+
+
+def show_as_released(connection, number):
+    """Let the views be those of the first release."""
+    connection.execute("DROP VIEW read.order_status, view.order_status")
+    connection.execute(
+        f"CREATE VIEW view.order_status AS SELECT {', '.join(RELEASED)} FROM edition.order_status_{number}"
+    )
+    sealed = {name: f"encode({name}, 'hex') AS {name}" for name in ("plate", "email", "rejection_reason")}
+    opened = ", ".join(sealed.get(name, name) for name in RELEASED)
+    connection.execute(f"CREATE VIEW read.order_status AS SELECT {opened} FROM view.order_status")
+
+
+def columns(database, view):
+    """Return the columns of a view, in their order."""
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
+    return ask(database, query, view)

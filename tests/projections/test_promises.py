@@ -11,6 +11,7 @@ from eventstore_helpers import (
     HOUR,
     NOON,
     an_order,
+    an_outage,
     ask,
     details,
     erase,
@@ -23,6 +24,7 @@ from eventstore_helpers import (
 )
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
+from vignettes.domain.schedule import Terms
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.promises import PromisesView
 
@@ -235,6 +237,47 @@ async def test_a_correction_begins_the_five_minutes_anew(given):
     assert await given(order, 1, 2, columns=columns) == [
         (2, 1, "lapsed", NOON + 5 * MINUTE),
         (2, 2, "open", NOON + 50 * SECOND + 5 * MINUTE),
+    ]
+
+
+async def test_what_we_plan_anew_leaves_the_five_minutes_as_they_are(given):
+    """Other terms, an outage, its withdrawal: none of them is the customer's, and the money came when it came."""
+    order = pay(an_order(details(0)))
+    order.change_terms(Terms(grace=4 * MINUTE), NOON + 10 * SECOND)
+    outage = an_outage(NOON + 2 * MINUTE)
+    order.regard_outage(outage, NOON + 20 * SECOND)
+    order.disregard_outage(outage.id, NOON + 30 * SECOND)
+    columns = "occasion, rule, limit_at"
+    assert await given(order, 2, columns=columns) == [
+        (1, "grace", NOON + 5 * MINUTE),
+        (2, "grace", NOON + 5 * MINUTE),
+        (3, "outage", NOON + 5 * MINUTE),
+        (4, "grace", NOON + 5 * MINUTE),
+    ]
+
+
+async def test_terms_that_bring_it_past_its_mark_promise_five_minutes_from_then(given):
+    """It was promised for its mark until then: no word is broken before it is given."""
+    order = pay(an_order())
+    order.change_terms(Terms(lead=10 * DAY), NOON + DAY)
+    order.change_terms(Terms(lead=11 * DAY), NOON + DAY + MINUTE)
+    assert await given(order, 1, 2, columns="promise, occasion, limit_at") == [
+        (1, 1, MARK + 5 * MINUTE),
+        (2, 2, NOON + DAY + 5 * MINUTE),
+        (2, 3, NOON + DAY + 5 * MINUTE),
+    ]
+
+
+@pytest.mark.case(48)
+async def test_a_twin_that_is_meant_is_promised_its_five_minutes_anew(given):
+    """While it was held, it waited for the customer (case 48)."""
+    order = pay(an_order(details(0)))
+    order.hold_as_twin(an_order().id, NOON + SECOND)
+    order.accept_twin(NOON + HOUR)
+    columns = "occasion, limit_at"
+    assert await given(order, 2, columns=columns) == [
+        (1, NOON + 5 * MINUTE),
+        (2, NOON + HOUR + 5 * MINUTE),
     ]
 
 

@@ -127,6 +127,8 @@ async def test_a_second_order_for_the_same_vehicle_and_period_is_held_until_some
     other_country, _ = await paid(service, **same, product="SK-10D")
     placed = await service.place(**same, valid_from="2030-06-20")
     assert placed["warnings"] == ["same_vehicle_and_period"]
+    for _ in range(2):  # one that nobody has paid is no reason for a warning
+        assert (await service.place(**same, valid_from="2030-08-01"))["warnings"] == []
     await service.pay(placed)
     second = placed["order_id"]
     held = await service.status(second, "on_hold")

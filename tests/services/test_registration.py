@@ -49,7 +49,9 @@ async def told(service, reference, plate, **different):
     """Submit a registration by other ways than our service."""
     said = {"reference": reference, "country": "CZ", "plate": plate, "product": "CZ-10D"}
     body = {**said, "valid_from": DAY, "valid_until": LAST_DAY, **different}
-    async with httpx.AsyncClient(base_url=service.settings.authority_url) as http:
+    # Ours tries again while the authority is only starting.
+    patient = httpx.AsyncHTTPTransport(retries=5)
+    async with httpx.AsyncClient(base_url=service.settings.authority_url, transport=patient) as http:
         answer = await http.post("/registrations", json=body)
     assert answer.status_code == 201
 

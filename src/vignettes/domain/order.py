@@ -69,6 +69,7 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
         self.outages: Mapping[UUID, Outage] = {}
         self.generation = 0
         self.generation_began_at: datetime | None = None
+        self.promised_since: datetime | None = None
         self.started_at: datetime | None = None
         self.started_rule: str | None = None
         self.rejected = False
@@ -301,13 +302,16 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
 
     @event(OrderEvents.TermsChanged)
     def _terms_changed(self, timestamp: datetime, terms: Terms) -> None:
+        if self.deadline and not self.deadline.is_past_its_mark:
+            self.promised_since = timestamp  # promise 2 was not given yet: no word is late before it is given
         self.terms = terms
         self._plan_anew(timestamp)
 
     @event(OrderEvents.OutageRegarded)
-    def _outage_regarded(self, timestamp: datetime, outage: Outage) -> None:
+    def _outage_regarded(self, timestamp: datetime, outage: Outage, in_passing: bool) -> None:
         self.outages = {**self.outages, outage.id: outage}
-        self._plan_anew(timestamp)
+        if not in_passing:  # else the event that follows makes the plan
+            self._plan_anew(timestamp)
 
     @event(OrderEvents.OutageDisregarded)
     def _outage_disregarded(self, timestamp: datetime, outage_id: UUID) -> None:
@@ -385,10 +389,11 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
         self.rejected, self.rejection_code, self.rejection = False, None, None
 
     def _plan_anew(self, timestamp: datetime) -> None:
-        """Make triggers of the plan before harmless; an order without a plan keeps its generation."""
+        """Make triggers of the plan before harmless, and not promise 2 anew; without a plan keep the generation."""
         if self.status is Status.SCHEDULED:
-            self._begin_generation(timestamp)
+            self.generation += 1
+            self.generation_began_at = timestamp
 
     def _begin_generation(self, timestamp: datetime) -> None:
         self.generation += 1
-        self.generation_began_at = timestamp
+        self.generation_began_at = self.promised_since = timestamp

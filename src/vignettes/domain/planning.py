@@ -49,10 +49,18 @@ class Planning(OrderEvents, Standing):
 
     def accept_twin(self, at: datetime) -> None:
         """Go on with a second order for the same vehicle and period: both are meant."""
+        if self.twin_accepted:
+            return
         if self.hold != TWIN:
             raise errors.OrderClosed("It is not held for another order of the same vehicle and period.")
         self.trigger_event(self.TwinAccepted, timestamp=at, twin=self.held_because_of)
         self._hold_if_passed(at)
+
+    def release_twin(self, twin: UUID, at: datetime) -> None:
+        """Go on when the order that this one was held for is none any more: its money went back, or never came."""
+        if self.hold == TWIN and self.held_because_of == twin:
+            self.trigger_event(self.HoldReleased, timestamp=at)
+            self._hold_if_passed(at)
 
     def _hold_or_release(self, at: datetime) -> None:
         """Go on with what was corrected, unless it can't be kept either."""

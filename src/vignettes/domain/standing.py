@@ -30,6 +30,7 @@ class Standing:
     held_because_of: UUID | None
     outages: Mapping[UUID, Outage]
     generation_began_at: datetime | None
+    promised_since: datetime | None
     started_at: datetime | None
     started_rule: str | None
     rejected: bool

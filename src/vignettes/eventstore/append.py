@@ -106,7 +106,7 @@ class Appender:
                 without_keys=self._vault.missing(order_ids),
                 payment_ids=[command.payment_id for command in commands if command.payment_id],
                 serials=sum(command.order_id is None for command in commands),
-                vehicles=[command.vehicle for command in commands if command.vehicle],
+                covers=list(dict.fromkeys(command.cover for command in commands if command.cover)),
                 erasing=[command.order_id for command in commands if command.erases and command.order_id],
             )
         )

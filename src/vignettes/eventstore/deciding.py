@@ -23,8 +23,8 @@ from vignettes.eventstore.personal import Vault
 class Command:
     """A request to decide on one order. `decide` gets the order (None when there is none) and the time.
 
-    `answer` is kept as it is, the lists of `private` sealed: they are empty once erased. `vehicle` is its digest in the
-    blind index: what other orders there are for it is told to `private`.
+    `answer` is kept as it is, the lists of `private` sealed: they are empty once erased. Whether another order is for
+    the same `cover` is told to `private`.
     `payment_id` counts for one order, whichever is first.
     """
 
@@ -34,8 +34,8 @@ class Command:
     order_id: UUID | None
     decide: Callable[[Order | None, datetime], Order]
     answer: Callable[[Order], dict[str, Any]]
-    private: Callable[[Order, Sequence[Cover]], dict[str, list[str]]] = lambda *_: {}
-    vehicle: bytes | None = None
+    private: Callable[[Order, bool], dict[str, list[str]]] = lambda *_: {}
+    cover: Cover | None = None
     payment_id: str | None = None
     erases: bool = False
     correlation_id: UUID | None = None
@@ -147,13 +147,16 @@ class Round:
             if order and order.pending_events:
                 self._spoil(order)
             return self._entry(command, order, _refusal(refusal), {}, at)
-        decided = self._entry(command, order, command.answer(order), self._private(command, order), at)
+        decided = self._entry(
+            command,
+            order,
+            command.answer(order),
+            command.private(order, command.cover in self._seen.covered),
+            at,
+        )
         self._orders[order.id] = order
         self._orders.move_to_end(order.id)
         return decided
-
-    def _private(self, command: Command, order: Order) -> dict[str, list[str]]:
-        return command.private(order, self._seen.covers.get(command.vehicle, ()) if command.vehicle else ())
 
     def _check_owner(self, command: Command, order: Order | None) -> None:
         """Refuse money that counts for another order already, whatever the command's own id (case 17)."""

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import resources
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -57,6 +57,15 @@ class Known:
         return PRIVATE in self.reply
 
 
+class Cover(NamedTuple):
+    """What an order is for: a vehicle, by its digest in the blind index, in one country, from first to last second."""
+
+    vehicle: bytes
+    country: str
+    starts_at: datetime
+    ends_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a group asks of the log. `versions`: for each order, up to where it is known (0: not at all)."""
@@ -67,24 +76,15 @@ class Wanted:
     payment_ids: Sequence[str] = ()
     serials: int = 0
     erasing: Sequence[UUID] = ()
-    vehicles: Sequence[bytes] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """What another order is for, as the views know it: from its first to its last second, in one country."""
-
-    country: str
-    starts_at: datetime
-    ends_at: datetime
+    covers: Sequence[Cover] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the log says: the time, answers given before, events beyond the known versions, keys, owners, serials.
 
-    `in_the_clear` are those orders of `erasing` whose first events were written before there were keys; `covers` what
-    there is for each of `vehicles`, by the blind index.
+    `in_the_clear` are those orders of `erasing` whose first events were written before there were keys; `covered` are
+    those covers that another order is for as well, as far as the views know.
     """
 
     now: datetime
@@ -94,7 +94,7 @@ class Seen:
     owners: dict[str, UUID] = field(default_factory=dict)
     serials: list[int] = field(default_factory=list)
     in_the_clear: set[UUID] = field(default_factory=set)
-    covers: dict[bytes, list[Cover]] = field(default_factory=dict)
+    covered: set[Cover] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Journal:
     async def _look(self, wanted: Wanted) -> Seen:
         connection = await self._connected()
         cursor = await connection.execute(_LOOK, _question(wanted), prepare=True, binary=True)
-        return _seen(await cursor.fetchall())
+        return _seen(await cursor.fetchall(), wanted)
 
     async def append(self, entries: Sequence[Entry]) -> list[Written]:
         """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""
@@ -191,15 +191,18 @@ def _question(wanted: Wanted) -> dict[str, Any]:
         "payment_ids": list(wanted.payment_ids),
         "erasing": list(wanted.erasing),
         "clear_topics": list(IN_THE_CLEAR),
-        "vehicles": list(wanted.vehicles),
+        "vehicles": [cover.vehicle for cover in wanted.covers],
+        "countries": [cover.country for cover in wanted.covers],
+        "begins": [cover.starts_at for cover in wanted.covers],
+        "ends": [cover.ends_at for cover in wanted.covers],
         "serials": wanted.serials,
     }
 
 
-def _seen(rows: Sequence[TupleRow]) -> Seen:
+def _seen(rows: Sequence[TupleRow], wanted: Wanted) -> Seen:
     """Sort the rows of look.sql by what they are."""
     seen = Seen(now=rows[0][1])
-    for kind, at, one_id, other_id, number, text, *secrets in rows:
+    for kind, _, one_id, other_id, number, text, *secrets in rows:
         match kind:
             case "newer":
                 seen.newer.append(StoredEvent(one_id, number, text, bytes(secrets[0])))
@@ -217,8 +220,7 @@ def _seen(rows: Sequence[TupleRow]) -> Seen:
             case "clear":
                 seen.in_the_clear.add(one_id)
             case "cover":
-                ends_at = at + timedelta(seconds=number)
-                seen.covers.setdefault(bytes(secrets[0]), []).append(Cover(text, at, ends_at))
+                seen.covered.add(wanted.covers[number - 1])
     return seen
 
 

@@ -25,12 +25,18 @@ UNION ALL
 SELECT 'serial', NULL, NULL, NULL, nextval('log.order_serial'), NULL, NULL, NULL, NULL, NULL
 FROM generate_series(1, %(serials)b::int)
 UNION ALL
-SELECT 'cover', o.starts_at, NULL, NULL, extract(epoch FROM o.ends_at - o.starts_at)::bigint, o.country, asked.digest, NULL, NULL, NULL
-FROM unnest(%(vehicles)b::bytea[]) AS asked (digest)
+-- Looked at for the latest hundred of a vehicle at most: a warning is worth no more, and everybody's commands wait.
+SELECT 'cover', NULL, NULL, NULL, asked.place, NULL, NULL, NULL, NULL, NULL
+FROM unnest(%(vehicles)b::bytea[], %(countries)b::text[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+     WITH ORDINALITY AS asked (vehicle, country, begins, ends, place)
 CROSS JOIN LATERAL (
-    SELECT order_id FROM view.lookup WHERE digest = asked.digest AND kind = 'plate' OFFSET 0
-) AS l
-CROSS JOIN LATERAL (
-    SELECT starts_at, ends_at, country FROM view.order_status
-    WHERE order_id = l.order_id AND status NOT IN ('refund_pending', 'refunded', 'expired') OFFSET 0
-) AS o
+    SELECT true FROM (
+        SELECT order_id FROM view.lookup WHERE digest = asked.vehicle AND kind = 'plate' LIMIT 100
+    ) AS l
+    CROSS JOIN LATERAL (
+        SELECT true FROM view.order_status
+        WHERE order_id = l.order_id AND status IN ('scheduled', 'on_hold', 'registering', 'issued')
+          AND country = asked.country AND starts_at <= asked.ends AND ends_at >= asked.begins OFFSET 0
+    ) AS o
+    LIMIT 1
+) AS found

@@ -205,6 +205,15 @@ class HoldAsTwin(Command):
     twin: UUID
 
 
+class ReleaseTwin(Command):
+    """The order that this one was held for is none any more (deadline service)."""
+
+    subject = "orders.v1.release_twin"
+
+    order_id: UUID
+    twin: UUID
+
+
 class AcceptTwin(Command):
     """Both orders for the same vehicle and period are meant: go on with this one too (support)."""
 
@@ -266,7 +275,7 @@ class EraseOrder(Command):
 OpenCommand = Place | ReceivePayment | CorrectDetails | CorrectEmail | StartRegistration | RequestRefund
 RegisteringCommand = StartDueRegistration | RecordIssue | RecordRejection | RecordValidity | CallPerson
 MoneyCommand = ExpireOrder | RefundUnanswered | ConfirmRefund
-PlanningCommand = RegardOutage | HoldAsTwin | AcceptTwin | ChangeTerms
+PlanningCommand = RegardOutage | HoldAsTwin | ReleaseTwin | AcceptTwin | ChangeTerms
 InternalCommand = RegisteringCommand | PlanningCommand | MoneyCommand | EraseOrder
 AnyCommand = OpenCommand | InternalCommand
 

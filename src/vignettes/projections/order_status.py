@@ -115,6 +115,7 @@ def _schedule(order: Order) -> Row:
         **_consent(order),
         "hold_reason": order.hold,
         "twin_accepted": order.twin_accepted,
+        "held_because_of": order.held_because_of,
         "started_at": order.started_at,
         "started_rule": order.started_rule,
     }

@@ -5,11 +5,13 @@ CREATE OR REPLACE VIEW read.order_status AS
            personal.opened(o.email, k.contact_view) AS email,
            o.language, o.link_generation, o.currency, o.price_official, o.price_fee, o.price_total, o.received,
            o.outstanding, o.surplus, o.refund, o.paid_at, o.due_at, o.due_rule, o.generation, o.start_wished,
-           o.consented_at, o.consent_text_version, o.consent_language, o.hold_reason, o.twin_accepted, o.started_at, o.started_rule,
-           o.person_called_at, o.act_by, o.rejection_code,
+           o.consented_at, o.hold_reason, o.started_at, o.started_rule,
            personal.opened(o.rejection_reason, k.vehicle_view) AS rejection_reason,
            o.vignette_number, o.vignette_reference, o.vignette_valid_from, o.vignette_valid_until,
-           personal.opened(o.authorisation_code, k.vehicle_view) AS authorisation_code,
-           o.can_be_corrected, o.can_be_refunded, o.placed_at, o.updated_at, o.version, o.position
+           o.can_be_corrected, o.can_be_refunded, o.placed_at, o.updated_at, o.version, o.position,
+           -- Views of others rely on this one, and it can only be added to: what is new comes last.
+           o.consent_text_version, o.consent_language, o.twin_accepted, o.held_because_of, o.person_called_at, o.act_by,
+           o.rejection_code,
+           personal.opened(o.authorisation_code, k.vehicle_view) AS authorisation_code
     FROM view.order_status o LEFT JOIN personal.keys k USING (order_id);
 COMMENT ON VIEW read.order_status IS 'One row per order: where it stands. Amounts in minor units of currency, times as instants.';

@@ -27,27 +27,28 @@ CREATE TABLE {order_status} (
     generation        integer NOT NULL,
     start_wished      boolean NOT NULL,
     consented_at      timestamptz,
-    consent_text_version text,
-    consent_language  text,
     hold_reason       text,
-    twin_accepted     boolean NOT NULL,
     started_at        timestamptz,
     started_rule      text,
-    person_called_at  timestamptz,
-    act_by            timestamptz,
-    rejection_code    text,
     rejection_reason  bytea,
     vignette_number   text,
     vignette_reference text,
     vignette_valid_from  timestamptz,
     vignette_valid_until timestamptz,
-    authorisation_code bytea,
     can_be_corrected  boolean NOT NULL,
     can_be_refunded   boolean NOT NULL,
     placed_at         timestamptz NOT NULL,
     updated_at        timestamptz NOT NULL,
     version           bigint NOT NULL,
-    position          bigint NOT NULL
+    position          bigint NOT NULL,
+    consent_text_version text,
+    consent_language  text,
+    twin_accepted     boolean NOT NULL,
+    held_because_of   uuid,
+    person_called_at  timestamptz,
+    act_by            timestamptz,
+    rejection_code    text,
+    authorisation_code bytea
 );
 CREATE INDEX ON {order_status} (starts_at) WHERE status = 'registering';
 CREATE INDEX ON {order_status} (status, updated_at);
@@ -80,24 +81,25 @@ COMMENT ON COLUMN {order_status}.due_rule IS 'The rule that decided due_at: lead
 COMMENT ON COLUMN {order_status}.generation IS 'Which deadline counts: triggers of earlier generations are harmless.';
 COMMENT ON COLUMN {order_status}.start_wished IS 'The customer asked for a start at once before the money was there.';
 COMMENT ON COLUMN {order_status}.consented_at IS 'When the customer expressly asked for performance within the time of withdrawal; null if never.';
-COMMENT ON COLUMN {order_status}.consent_text_version IS 'The version of the text that the customer agreed to by it.';
-COMMENT ON COLUMN {order_status}.consent_language IS 'The language of that text, ISO 639.';
 COMMENT ON COLUMN {order_status}.hold_reason IS 'Why the customer must be asked before registration: start_passed, too_late_for_authority or same_vehicle_and_period.';
-COMMENT ON COLUMN {order_status}.twin_accepted IS 'Another order for the same vehicle and period is meant to be there.';
 COMMENT ON COLUMN {order_status}.started_at IS 'When registration started; null before, and after a rejection.';
 COMMENT ON COLUMN {order_status}.started_rule IS 'The rule by which it started last.';
-COMMENT ON COLUMN {order_status}.person_called_at IS 'When a person was called for this registration; null unless the authority kept us waiting.';
-COMMENT ON COLUMN {order_status}.act_by IS 'Until when that person must have acted.';
-COMMENT ON COLUMN {order_status}.rejection_code IS 'plate_not_accepted, already_covered, period_not_accepted, vehicle_not_accepted or other.';
 COMMENT ON COLUMN {order_status}.rejection_reason IS 'In the authority''s words, which may name the vehicle. Sealed in the table.';
 COMMENT ON COLUMN {order_status}.vignette_number IS 'The authority''s number of the vignette.';
 COMMENT ON COLUMN {order_status}.vignette_reference IS 'The authority''s reference of the registration.';
 COMMENT ON COLUMN {order_status}.vignette_valid_from IS 'Start of validity as the authority confirmed it.';
 COMMENT ON COLUMN {order_status}.vignette_valid_until IS 'Last second of validity as the authority confirmed it.';
-COMMENT ON COLUMN {order_status}.authorisation_code IS 'With it the driver can turn to the authority itself. Sealed in the table.';
 COMMENT ON COLUMN {order_status}.can_be_corrected IS 'Plate, country, start and product can still be corrected (promise 7).';
 COMMENT ON COLUMN {order_status}.can_be_refunded IS 'Money can still be asked back (promise 10).';
 COMMENT ON COLUMN {order_status}.placed_at IS 'When the order was placed.';
 COMMENT ON COLUMN {order_status}.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN {order_status}.version IS 'How many events the order has had.';
 COMMENT ON COLUMN {order_status}.position IS 'Position in the log of the last event in this row.';
+COMMENT ON COLUMN {order_status}.consent_text_version IS 'The version of the text that the customer agreed to by it.';
+COMMENT ON COLUMN {order_status}.consent_language IS 'The language of that text, ISO 639.';
+COMMENT ON COLUMN {order_status}.held_because_of IS 'The order that this one is held for, as same_vehicle_and_period.';
+COMMENT ON COLUMN {order_status}.twin_accepted IS 'Another order for the same vehicle and period is meant to be there.';
+COMMENT ON COLUMN {order_status}.person_called_at IS 'When a person was called for this registration; null unless the authority kept us waiting.';
+COMMENT ON COLUMN {order_status}.act_by IS 'Until when that person must have acted.';
+COMMENT ON COLUMN {order_status}.rejection_code IS 'plate_not_accepted, already_covered, period_not_accepted, vehicle_not_accepted or other.';
+COMMENT ON COLUMN {order_status}.authorisation_code IS 'With it the driver can turn to the authority itself. Sealed in the table.';

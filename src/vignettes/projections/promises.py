@@ -222,7 +222,7 @@ def _promise_of(deadline: Deadline) -> Promise:
 
 def _same_day_limit(order: Order) -> datetime:
     """Count from when the money had arrived with us, or what it is for was corrected, or a hold was lifted."""
-    since = filter(None, (order.paid_at, order.generation_began_at))
+    since = filter(None, (order.paid_at, order.promised_since))
     return max(since) + SAME_DAY_LIMIT
 
 

@@ -39,7 +39,8 @@ _DAYS = """
 SELECT day, promise, kept, at_risk, broken, open, lapsed, worst_late FROM read.promise_days
 WHERE day > (clock.now() AT TIME ZONE 'UTC')::date - %s ORDER BY day, promise
 """
-# Of several outages the one that began first; one that was withdrawn explains nothing.
+# Only what was announced before it was due, and left no moment to do it in, explains anything. Of several such outages
+# the one that began first; one that was withdrawn explains nothing.
 _TROUBLE = """
 SELECT p.order_id, o.order_number, p.promise, p.rule, p.state, p.due_at, p.late, o.country, o.zone,
        x.outage_id, x.begins_at AS outage_begins_at, x.ends_at AS outage_ends_at, x.announced_by, x.announced_at
@@ -47,7 +48,7 @@ FROM read.promises p LEFT JOIN read.order_status o USING (order_id)
 LEFT JOIN LATERAL (
     SELECT * FROM read.outages a
     WHERE p.promise = ANY(%(starts)s) AND a.country = o.country AND a.withdrawn_at IS NULL
-      AND a.begins_at <= coalesce(p.ended_at, clock.now()) AND a.ends_at > p.due_at
+      AND a.announced_at < p.due_at AND a.begins_at <= p.due_at AND a.ends_at >= p.limit_at
     ORDER BY a.begins_at, a.outage_id LIMIT 1) AS x ON true
 WHERE p.state IN ('at_risk', 'broken')
   AND (p.due_at AT TIME ZONE 'UTC')::date > (clock.now() AT TIME ZONE 'UTC')::date - %(days)s
@@ -83,7 +84,7 @@ class Trouble:
     country: str | None
     zone: str | None
     outage_id: UUID | None
-    """The announced outage of its authority that lay between due_at and the end, or now."""
+    """The outage of its authority, announced before it was due, that lasted from due_at to the limit."""
     outage_begins_at: datetime | None
     outage_ends_at: datetime | None
     announced_by: str | None
@@ -173,13 +174,12 @@ def _trouble_shown(trouble: Sequence[Trouble]) -> list[RenderableType]:
 
 
 def _why(trouble: Trouble) -> str:
-    begins_at, ends_at, announced_at = trouble.outage_begins_at, trouble.outage_ends_at, trouble.announced_at
-    if not (begins_at and ends_at and announced_at and trouble.zone):
+    begins_at, ends_at = trouble.outage_begins_at, trouble.outage_ends_at
+    if not (begins_at and ends_at and trouble.zone):
         return "unexplained" if trouble.state == "broken" else ""
-    afterwards = ", afterwards" if announced_at > trouble.due_at else ""
     return (
         f"explained by an announced outage: {span(begins_at, ends_at, trouble.zone)}, "
-        f"announced by {trouble.announced_by}{afterwards}"
+        f"announced by {trouble.announced_by}"
     )
 
 

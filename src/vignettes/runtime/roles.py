@@ -195,18 +195,26 @@ async def _publishing(built: "Process") -> "Running":
 
 
 async def _deadlines(built: "Process") -> "Running":
+    from vignettes.messages.commands import ExpireOrder, RefundUnanswered
     from vignettes.services.calling import Calling
-    from vignettes.services.deadlines import Deadlines
+    from vignettes.services.deadlines import BATCH, LIMITS_BATCH, Deadlines, asking
     from vignettes.services.emitting import Emitter
     from vignettes.services.forestalling import OutageTelling, TwinTelling
 
     ordering = Calling(built.client)
+
+    def url(name: str) -> str:
+        return built.conninfo("vignettes_projector", name)
+
     return Together(
         "deadlines",
         [
-            Deadlines(built.conninfo("vignettes_projector", "deadlines"), Emitter(built.client), ordering),
-            OutageTelling(built.conninfo("vignettes_projector", "outages"), ordering),
-            TwinTelling(built.conninfo("vignettes_projector", "twins"), ordering),
+            # Apart: a midnight at which thousands expire must not keep one registration waiting.
+            Deadlines(url("deadlines"), "registration", Emitter(built.client).emit, BATCH),
+            Deadlines(url("expiries"), "expiry", asking(ordering, ExpireOrder), LIMITS_BATCH),
+            Deadlines(url("answers"), "answer", asking(ordering, RefundUnanswered), LIMITS_BATCH),
+            OutageTelling(url("outages"), ordering),
+            TwinTelling(url("twins"), ordering),
         ],
     )
 

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from vignettes.messages import commands
 from vignettes.projections.digesting import CHANNEL as VIEWS
-from vignettes.services.emitting import Emitter
+from vignettes.services.calling import NoAnswer
 from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 1.0
 #: How many triggers go to the stream at once; the most that it takes in one batch.
 BATCH = 1_000
+#: How many orders are told of the end of their time in one transaction.
+LIMITS_BATCH = 50
 #: Below the time after which the database ends an idle transaction.
 _TOLD_WITHIN = 20.0
 
@@ -60,10 +62,19 @@ ON CONFLICT (order_id, purpose, generation) DO UPDATE SET emitted_at = excluded.
 """
 # What is due and was told waits for its start: the next to look at lies ahead.
 _NEXT = """
-SELECT extract(epoch FROM min(due_at) - clock.now())::float8 FROM view.deadlines WHERE ended_at IS NULL AND due_at > %s
+SELECT extract(epoch FROM min(due_at) - clock.now())::float8 FROM view.deadlines
+WHERE ended_at IS NULL AND purpose = %s AND due_at > %s
 """
 
+#: Who asks for what follows from deadlines, as the history names it.
+_ACTOR = "deadlines"
+#: How many orders that are told of the end of their time are under way at once.
+_TOGETHER = 20
+
 Row = dict[str, Any]
+
+Tell = Callable[[Sequence[Row]], Awaitable[None]]
+"""Tells whoever must know that these are due. Raises when it is not known that they do."""
 
 
 class Orderer(Protocol):
@@ -71,15 +82,6 @@ class Orderer(Protocol):
 
     async def command(self, command: commands.Command) -> dict[str, Any]:
         """Return the reply; raises when there is none."""
-
-
-@dataclass(slots=True)
-class _Purpose:
-    """What deadlines are for, who is told of them, how many at a time."""
-
-    name: str
-    tell: Callable[[Sequence[Row]], Awaitable[None]]
-    batch: int
 
 
 @dataclass(slots=True)
@@ -92,22 +94,18 @@ class _Looked:
 
 
 class Deadlines:
-    """Claims what is due, tells the stream (or the ordering service), and remembers it as fired.
+    """Claims what is due for one purpose, has it told, and remembers it as fired.
 
-    A trigger that led to nothing (lost by the stream, refused for a moment) is sent again while its row stands open.
-    The claim's row locks are held until the stream has acknowledged: whoever dies in between leaves the row to
-    the next one, and the stream and the order's generation make a second trigger harmless.
+    What led to nothing (lost by the stream, refused for a moment) is told again while its row stands open. The claim's
+    row locks are held until it was told: whoever dies in between leaves the row to the next one, and the stream and
+    the order's generation make a second time harmless.
     """
 
-    name = "deadlines"
-
-    def __init__(self, conninfo: str, emitter: Emitter, orderer: Orderer) -> None:
-        self._orderer = orderer
-        self._purposes = (
-            _Purpose("registration", emitter.emit, BATCH),
-            _Purpose("expiry", self._asking(commands.ExpireOrder), 1),
-            _Purpose("answer", self._asking(commands.RefundUnanswered), 1),
-        )
+    def __init__(self, conninfo: str, purpose: str, tell: Tell, batch: int) -> None:
+        self.name = f"deadlines {purpose}"
+        self._purpose = purpose
+        self._tell = tell
+        self._batch = batch
         self._looked = _Looked()
         self._worker = Worker(self.name, conninfo, (VIEWS, CLOCK_CHANNEL), self._work)
 
@@ -119,65 +117,67 @@ class Deadlines:
         clock = asyncio.get_running_loop().time()
         is_full = self._looked.now is None or clock - self._looked.at >= POLL_SECONDS
         now, position = await _seen(connection)
-        for purpose in self._purposes:
-            await self._sweep(connection, purpose, now, is_full=is_full)
+        await self._sweep(connection, now, is_full=is_full)
         self._looked = _Looked(now, position, clock if is_full else self._looked.at)
-        row = await (await connection.execute(_NEXT, (now,), prepare=True)).fetchone()
+        row = await (await connection.execute(_NEXT, (self._purpose, now), prepare=True)).fetchone()
         seconds = row[0] if row else None
         return POLL_SECONDS if seconds is None else min(max(seconds, 0.0), POLL_SECONDS)
 
-    async def _sweep(
-        self, connection: AsyncConnection, purpose: _Purpose, now: datetime, *, is_full: bool
-    ) -> None:
-        """Fire all that is due by `now` for one purpose, earliest validity first."""
+    async def _sweep(self, connection: AsyncConnection, now: datetime, *, is_full: bool) -> None:
+        """Fire all that is due by `now`, earliest validity first."""
         wanted = {
-            "purpose": purpose.name,
+            "purpose": self._purpose,
             "again": AGAIN_SECONDS,
             "now": now,
             "since": self._looked.now,
             "position": self._looked.position,
-            "batch": purpose.batch,
+            "batch": self._batch,
             **_FROM_THE_FIRST,
         }
         claim = _DUE + _CLAIM if is_full else _DUE + _NEW + _CLAIM
-        while last := await self._fire(connection, purpose, claim, wanted):
+        while last := await self._fire(connection, claim, wanted):
             wanted |= {
                 "after_start": last["starts_at"],
                 "after_due": last["due_at"],
                 "after_order": last["order_id"],
             }
 
-    async def _fire(
-        self, connection: AsyncConnection, purpose: _Purpose, claim: LiteralString, wanted: Row
-    ) -> Row | None:
+    async def _fire(self, connection: AsyncConnection, claim: LiteralString, wanted: Row) -> Row | None:
         """Fire one batch, and return its last row when there may be more."""
         async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
             due = await (await cursor.execute(claim, wanted)).fetchall()
             if not due:
                 return None
             async with asyncio.timeout(_TOLD_WITHIN):
-                await purpose.tell(due)
+                await self._tell(due)
             keys = ("order_id", "purpose", "generation")
             await cursor.execute(_FIRED, [[row[key] for row in due] for key in keys])
         _note(due)
-        return due[-1] if len(due) == purpose.batch else None
+        return due[-1] if len(due) == self._batch else None
 
-    def _asking(
-        self, command: type[commands.ExpireOrder | commands.RefundUnanswered]
-    ) -> Callable[[Sequence[Row]], Awaitable[None]]:
-        """Return what tells the ordering service. A refusal is an alarm, and comes again."""
 
-        async def tell(rows: Sequence[Row]) -> None:
-            for row in rows:
-                asked = command(command_id=uuid4(), order_id=row["order_id"], actor=self.name)
-                reply = await self._orderer.command(asked)
-                if not reply["ok"]:
-                    code = reply["error"]["code"]
-                    log.error(
-                        "deadline.refused", order=str(row["order_id"]), purpose=row["purpose"], code=code
-                    )
+def asking(orderer: Orderer, command: type[commands.ExpireOrder | commands.RefundUnanswered]) -> Tell:
+    """Return what passes a command for each order whose time is over.
 
-        return tell
+    One that is refused, or that nobody answers, is an alarm and comes again; the others go on.
+    """
+    together = asyncio.Semaphore(_TOGETHER)
+
+    async def ask(row: Row) -> None:
+        asked = command(command_id=uuid4(), order_id=row["order_id"], actor=_ACTOR)
+        try:
+            async with together:
+                reply = await orderer.command(asked)
+            refusal = None if reply["ok"] else reply["error"]["code"]
+        except NoAnswer:
+            refusal = "unanswered"
+        if refusal:
+            log.error("deadline.refused", order=str(row["order_id"]), purpose=row["purpose"], code=refusal)
+
+    async def tell(rows: Sequence[Row]) -> None:
+        await asyncio.gather(*map(ask, rows))
+
+    return tell
 
 
 async def _seen(connection: AsyncConnection) -> tuple[datetime, int]:

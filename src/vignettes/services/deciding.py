@@ -1,6 +1,6 @@
 """Messages to decisions: what each command means to an order, and what is answered for it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -36,14 +36,14 @@ _CHANGE_OF = {
 class Decision:
     """How to decide a command on its order, and what to remember as its answer beside the common part.
 
-    `private` is what the answer tells of the vehicle; `vehicle` its digest, where other orders for it are to be told.
+    `private` is what the answer tells of the vehicle: also that another order is for the same `cover`.
     """
 
     order_id: UUID | None
     decide: Decide
     extra: Callable[[Order], dict[str, Any]]
-    private: Callable[[Order, Sequence[Cover]], dict[str, list[str]]] = lambda *_: {}
-    vehicle: bytes | None = None
+    private: Callable[[Order, bool], dict[str, list[str]]] = lambda *_: {}
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,14 @@ class Deciding:
                 at=at,
             )
 
-        return Decision(None, decide, self._placed, _warnings, self._digest(details.vehicle))
+        return Decision(None, decide, self._placed, _warnings, self._cover(details))
+
+    def _cover(self, details: Details) -> Cover | None:
+        digest = self._digest(details.vehicle)
+        if digest is None:
+            return None
+        wanted = schedule.validity(details.bought, details.start)
+        return Cover(digest, details.bought.country, wanted.starts_at, wanted.ends_at)
 
     def _placed(self, order: Order) -> dict[str, Any]:
         return {
@@ -206,7 +213,13 @@ def _internal(command: commands.InternalCommand) -> Decision:
         case commands.ConfirmRefund(order_id=order_id):
             amount = _money(command.amount)
             return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
-        case commands.RegardOutage() | commands.HoldAsTwin() | commands.AcceptTwin() | commands.ChangeTerms():
+        case (
+            commands.RegardOutage()
+            | commands.HoldAsTwin()
+            | commands.ReleaseTwin()
+            | commands.AcceptTwin()
+            | commands.ChangeTerms()
+        ):
             return _planning(command)
         case _:
             return _registering(command)
@@ -241,6 +254,8 @@ def _planning(command: commands.PlanningCommand) -> Decision:
             return _on(order_id, lambda order, at: order.regard_outage(outage, at), _due)
         case commands.HoldAsTwin(order_id=order_id, twin=twin):
             return _on(order_id, lambda order, at: order.hold_as_twin(twin, at))
+        case commands.ReleaseTwin(order_id=order_id, twin=twin):
+            return _on(order_id, lambda order, at: order.release_twin(twin, at))
         case commands.AcceptTwin(order_id=order_id):
             return _on(order_id, lambda order, at: order.accept_twin(at), _due)
         case commands.ChangeTerms(order_id=order_id, lead_hours=hours):
@@ -303,18 +318,9 @@ def _erased(order: Order) -> dict[str, Any]:
     return {"erased": sorted(order.erased)}
 
 
-def _warnings(order: Order, covers: Sequence[Cover]) -> dict[str, list[str]]:
+def _warnings(order: Order, is_covered: bool) -> dict[str, list[str]]:
     """Return what looks wrong with the vehicle, and that it has an order for this time already (case 48)."""
-    details = order.details
-    wanted = schedule.validity(details.bought, details.start)
-    twins = [
-        cover
-        for cover in covers
-        if cover.country == details.bought.country
-        and cover.starts_at <= wanted.ends_at
-        and wanted.starts_at <= cover.ends_at
-    ]
-    return {"warnings": [*vehicle.warnings(details.vehicle), *([TWIN] if twins else [])]}
+    return {"warnings": [*vehicle.warnings(order.details.vehicle), *([TWIN] if is_covered else [])]}
 
 
 def _link(order: Order) -> dict[str, Any]:

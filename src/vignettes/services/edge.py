@@ -162,10 +162,14 @@ class Asked:
 
     async def fail(self, error: Exception, command_id: UUID | None) -> None:
         """Tell the asker that it is not known; whoever watches the log hears why."""
+        self.note_failure(error, command_id)
+        await self.answer(refused(Unavailable(), command_id))
+
+    def note_failure(self, error: Exception, command_id: UUID | None) -> None:
+        """Count what broke, and let whoever watches the log hear why; the asker is answered by other means."""
         self._stats.num_errors += 1
         self._stats.last_error = type(error).__name__
         log.error("request.failed", request=self._stats.subject, command=str(command_id), exc_info=error)
-        await self.answer(refused(Unavailable(), command_id))
 
 
 Handle = Callable[[Any, UUID | None], Awaitable[BaseModel]]

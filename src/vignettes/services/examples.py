@@ -222,6 +222,7 @@ _COMMANDS: dict[type[BaseModel], Example] = {
         "outage": {"id": _OUTAGE_ID, **_OUTAGE},
     },
     commands.HoldAsTwin: {**_OF_ORDER, "actor": "deadlines", "twin": _TWIN},
+    commands.ReleaseTwin: {**_OF_ORDER, "actor": "deadlines", "twin": _TWIN},
     commands.AcceptTwin: {**_OF_ORDER, "actor": "support"},
     commands.ChangeTerms: {**_OF_ORDER, "actor": "operator", "lead_hours": 24},
     commands.ExpireOrder: {**_OF_ORDER, "actor": "deadlines"},

@@ -113,7 +113,7 @@ class Ordering:
             decide=decision.decide,
             answer=answer,
             private=decision.private,
-            vehicle=decision.vehicle,
+            cover=decision.cover,
             payment_id=getattr(message, "payment_id", None),
             erases=isinstance(message, commands.EraseOrder),
             correlation_id=correlation,
@@ -171,6 +171,7 @@ class _Gathering:
         self._asked = asked
         self._codes: dict[UUID, str | None] = {}
         self._left = len(starts)
+        self._unavailable = 0
         self._all = asyncio.Event()
 
     def begin(self) -> None:
@@ -187,17 +188,28 @@ class _Gathering:
 
     def note(self, start: commands.StartDueRegistration, outcome: Outcome) -> None:
         """Note what one start has come to."""
-        if isinstance(outcome, Reply):
-            code = outcome.refusal["code"] if outcome.refusal else None
-        else:
-            code = outcome.code if isinstance(outcome, DomainError) else Unavailable.code
-        self._codes[start.command_id] = code
+        self._codes[start.command_id] = self._code(start, outcome)
+        self._unavailable += isinstance(outcome, Unavailable)
         self._left -= 1
         if not self._left:
             self._all.set()
 
+    def _code(self, start: commands.StartDueRegistration, outcome: Outcome) -> str | None:
+        if isinstance(outcome, Reply):
+            return outcome.refusal["code"] if outcome.refusal else None
+        if not isinstance(outcome, DomainError):
+            self._asked.note_failure(outcome, start.command_id)
+            return Unavailable.code
+        if isinstance(outcome, Unavailable):
+            why = type(outcome.__cause__ or outcome).__name__
+            log.warning("start.unavailable", order=str(start.order_id), error=why, **_ids(start))
+        return outcome.code
+
     async def _answer(self) -> None:
         await self._all.wait()
+        if self._unavailable == len(self._starts):  # no order's own fault, so none of them is to blame
+            await self._asked.answer(refused(Unavailable(), None))
+            return
         outcomes = [
             replies.StartOutcome(command_id=each.command_id, ok=code is None, code=code)
             for each in self._starts

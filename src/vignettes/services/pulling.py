@@ -23,7 +23,7 @@ Handler = Callable[[bytes, NatsMessage], Coroutine[Any, Any, None]]
 """Works on one message, and acknowledges it itself."""
 
 HandlerOfMany = Callable[[Sequence[Msg]], Coroutine[Any, Any, None]]
-"""Works on many messages, and acknowledges each; never raises."""
+"""Works on many messages, and acknowledges each; those that it leaves come again after a while."""
 
 #: How many messages are handed over together at most.
 MOST_TOGETHER = 400
@@ -93,8 +93,15 @@ class TogetherPull(PatientPull):
 
     async def _handle(self, messages: list[Msg], cb: Callable[[Msg], Coroutine[Any, Any, Any]]) -> None:  # noqa: ARG002  # the parent's
         if self._under_way is not None:
-            await self._under_way
-        self._under_way = asyncio.create_task(self.together(messages), name=f"{self.subject} together")
+            await asyncio.wait({self._under_way})
+        self._under_way = asyncio.create_task(self._hand_over(messages), name=f"{self.subject} together")
+
+    async def _hand_over(self, messages: list[Msg]) -> None:
+        """Let them be worked on. Whatever breaks in it, those that come after them are handed over as well."""
+        try:
+            await self.together(messages)
+        except Exception:
+            log.exception("consumer.handler_failed", subjects=self.subject, messages=len(messages))
 
 
 def consume(broker: NatsBroker, stream: str, subjects: str, durable: str, handler: Handler) -> None:
