@@ -37,6 +37,7 @@ def stand(*points: Point, due: int = 20_000) -> list:
     return standings(points, ["W5"], events=0, orders=0, due=due)
 
 
+@pytest.mark.scale
 async def test_what_is_due_at_noon_starts_and_the_log_tells_how_late():
     """The real roles, each a process, on a clock that runs into the instant."""
     asked = Asked(["W5"], 0.3, [1], events=0, rebuilt=0, orders=0, due=30, rate=1)

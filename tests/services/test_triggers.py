@@ -195,12 +195,12 @@ async def start(client, count):
 
 
 async def test_a_start_that_breaks_is_heard_of_and_counted(client, ordering):
-    """Its asker hears no more than that it is not known; whoever watches hears why."""
+    """Its asker hears no more than that it is not known; whoever watches hears why, once for each fault."""
     log, stats = ordering
-    log.outcomes = (error := ZeroDivisionError(), Unavailable())
+    log.outcomes = (error := ZeroDivisionError(), error, Unavailable())
     with capture_logs() as logs:
-        reply = await start(client, 3)
-    assert [each.get("code") for each in reply["outcomes"]] == ["unavailable", "unavailable", None]
+        reply = await start(client, 4)
+    assert [each.get("code") for each in reply["outcomes"]] == [*["unavailable"] * 3, None]
     assert (stats.num_errors, stats.last_error) == (1, "ZeroDivisionError")
     [failed] = [line for line in logs if line["event"] == "request.failed"]
     assert (failed["log_level"], failed["exc_info"]) == ("error", error)

@@ -172,6 +172,7 @@ class _Gathering:
         self._codes: dict[UUID, str | None] = {}
         self._left = len(starts)
         self._unavailable = 0
+        self._faults: set[Exception] = set()
         self._all = asyncio.Event()
 
     def begin(self) -> None:
@@ -198,12 +199,18 @@ class _Gathering:
         if isinstance(outcome, Reply):
             return outcome.refusal["code"] if outcome.refusal else None
         if not isinstance(outcome, DomainError):
-            self._asked.note_failure(outcome, start.command_id)
+            self._note_once(outcome, start)
             return Unavailable.code
         if isinstance(outcome, Unavailable):
             why = type(outcome.__cause__ or outcome).__name__
             log.warning("start.unavailable", order=str(start.order_id), error=why, **_ids(start))
         return outcome.code
+
+    def _note_once(self, fault: Exception, start: commands.StartDueRegistration) -> None:
+        """Let a fault be heard of. Many starts may end by one and the same: its trace is long, and takes its time."""
+        if fault not in self._faults:
+            self._faults.add(fault)
+            self._asked.note_failure(fault, start.command_id)
 
     async def _answer(self) -> None:
         await self._all.wait()

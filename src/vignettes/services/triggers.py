@@ -17,9 +17,10 @@ from vignettes.services.calling import Calling, NoAnswer
 log = structlog.get_logger(__name__)
 
 DURABLE = "registration"
-#: How often a start is tried that is refused for itself, while others go through: for about two and a half minutes.
-#: The stream hands out no more than so many unsettled triggers; those of orders that can't be read must not fill it.
-MOST_DELIVERIES = 10
+#: How often a start is tried that is refused for itself, while others go through: for about a minute, and so to its
+#: end before its deadline is sent again. The stream hands out only so many unsettled triggers: those of orders that
+#: can't be read must not be all of them.
+MOST_DELIVERIES = 7
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
