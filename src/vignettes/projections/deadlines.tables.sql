@@ -22,7 +22,7 @@ CREATE TABLE {deadlines} (
     outage_ends_at   timestamptz,
     PRIMARY KEY (order_id, purpose, generation)
 );
-CREATE INDEX ON {deadlines} (due_at) WHERE ended_at IS NULL;
+CREATE INDEX ON {deadlines} (purpose, due_at) WHERE ended_at IS NULL;
 CREATE INDEX ON {deadlines} (outage_id) WHERE ended_at IS NULL AND outage_id IS NOT NULL;
 CREATE INDEX ON {deadlines} (position) WHERE ended_at IS NULL AND purpose = 'registration';
 COMMENT ON TABLE {deadlines} IS 'The ledger of deadlines: why each order is due when, generation by generation.';
