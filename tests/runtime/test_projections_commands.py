@@ -1,12 +1,14 @@
 """What operators do with views from the command line, on a real database and with real processes."""
 
 import asyncio
+import contextlib
 import io
 import json
 import signal
 import sys
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -346,3 +348,20 @@ async def test_an_order_that_is_not_meant_is_not_tried(database, without_keys, s
         assert retried == retrying.Retried([], [], [], [])
         assert retrying.shown(retried) == "There is nothing to try again."
     assert ask(database, "SELECT attempts, wanted FROM view.parked") == [(1, False)]
+
+
+async def test_a_build_ends_when_told_to_also_where_a_library_drops_the_word():
+    """Python's wait_for, deep in the database's driver, loses a cancellation that comes late."""
+
+    class Rebuild:
+        async def run(self):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    standing = SimpleNamespace(state="building", is_held=False, held_by="")
+    look, bar = SimpleNamespace(once=lambda: standing), SimpleNamespace(watch=lambda _: None)
+    building = asyncio.create_task(rebuilding._until_live(Rebuild(), look, bar))
+    await asyncio.sleep(0)
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(building, 5)

@@ -14,6 +14,7 @@ from vignettes.eventstore.recorder import CHANNEL
 from vignettes.projections import digesting, parking
 from vignettes.projections.digesting import Digesting, Member, Taken
 from vignettes.projections.editions import current
+from vignettes.projections.ending import end_if_cancelled
 from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
 from vignettes.projections.view import Interrupted, View
 
@@ -131,10 +132,3 @@ class Following:
         async for told in self._connection.notifies(timeout=seconds, stop_after=1):
             if told.payload:  # no event, but word of an edition that is live now, or of an order to try again
                 self._look_at = 0.0
-
-
-def end_if_cancelled() -> None:
-    """Notice a cancellation that went under: Python 3.11's wait_for, deep in libraries, drops one that comes late."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

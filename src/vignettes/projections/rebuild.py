@@ -25,6 +25,7 @@ from vignettes.eventstore.recorder import CHANNEL as LOG_CHANNEL
 from vignettes.projections import parking
 from vignettes.projections.digesting import CHANNEL, Digesting, Member, Pace
 from vignettes.projections.editions import EditionRow, current
+from vignettes.projections.ending import end_if_cancelled
 from vignettes.projections.folding import FIRST, Log, LogRow, folded
 from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
 from vignettes.projections.view import Definition, View
@@ -164,6 +165,7 @@ class Rebuild:
         while True:
             while (await digesting.batch([member], orders)).more:
                 self._tell(await _following(writing, edition, first, member.position))
+                end_if_cancelled()
             if await leases.beat():  # readers may be in the way for long, with nothing to write
                 raise LeaseLost(f"{LeaseLost.__doc__} Edition {edition.id}.")
             try:
@@ -224,6 +226,7 @@ class _Scan:
         """Go on after the last order that was taken in, until the last one there is."""
         rows = await self._after(self._edition.scanned or FIRST, upto, pace)
         while rows:
+            end_if_cancelled()
             began = time.monotonic()
             await self._log.load_keys(self._reading, {row.order_id for row in rows})
             bad = self._digest(view, rows)

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections import editions
+from vignettes.projections.ending import end_if_cancelled
 from vignettes.projections.lease import LeaseLost, holder
 from vignettes.projections.rebuild import Progress, Rebuild, Switched
 from vignettes.runtime import roles
@@ -156,6 +157,7 @@ async def _until_live(rebuild: Rebuild, look: _Look, bar: "_Bar") -> Rebuilt:
         except _CUT_OFF as error:
             bar.lost(error)
             is_ours = True  # what the session held is free
+        end_if_cancelled()
         if last.state == "building":
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
     return Rebuilt(

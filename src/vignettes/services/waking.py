@@ -8,7 +8,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection, sql
 
-from vignettes.projections.follower import end_if_cancelled
+from vignettes.projections.ending import end_if_cancelled
 
 log = structlog.get_logger(__name__)
 
