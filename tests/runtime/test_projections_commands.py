@@ -68,7 +68,11 @@ def begin(settings):
             "PATH": "",
         }
         command = [sys.executable, "-m", "vignettes", "projections", *words]
-        return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
+        # A suite that was started in the background ignores Ctrl-C, and so would whatever it starts.
+        usual = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return await asyncio.create_subprocess_exec(
+            *command, stdout=pipe, stderr=pipe, env=environment, preexec_fn=usual
+        )
 
     return begin
 
