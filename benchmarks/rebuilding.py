@@ -96,8 +96,7 @@ class Builder:
 
     async def _built(self, build: Build) -> bool:
         keys = vault(self._settings)
-        views = (OrderStatusView(keys), OrderStatusView(keys))
-        return await Rebuild(self._projector, views, keys, build.tell).run() is not None
+        return await Rebuild(self._projector, OrderStatusView(keys), keys, build.tell).run() is not None
 
 
 def _check(connection: psycopg.Connection, build: Build) -> None:

@@ -73,7 +73,7 @@ EXAMPLES = {
     "order.details-corrected.v2": {"details": BY_DAY, "price": PRICE},
     "order.email-corrected.v2": {"email": "new@example.com"},
     "order.start-wished.v1": {"consent": None},
-    "order.terms-changed.v1": {"terms": Terms(lead=timedelta(hours=24.5))},
+    "order.terms-changed.v1": {"terms": Terms(lead=timedelta(hours=24.5)), "before_mark": True},
     "order.outage-regarded.v1": {"outage": OUTAGE, "in_passing": True},
     "order.outage-disregarded.v1": {"outage_id": OUTAGE.id},
     "order.held.v2": {"reason": "start_passed", "because_of": None},

@@ -172,8 +172,7 @@ async def test_no_mail_is_called_for_again_when_views_become_editions(empty, mon
     vault = a_vault()
     await fold(empty, vault, *all_views(vault))
     assert ask(empty, _MAILS) == expected[:3]
-    pair = EmailsView(DOMAIN, vault), EmailsView(DOMAIN, vault)
-    assert await Rebuild(conninfo(empty, "vignettes_projector"), pair, vault).run()
+    assert await Rebuild(conninfo(empty, "vignettes_projector"), EmailsView(DOMAIN, vault), vault).run()
     assert ask(empty, _MAILS) == expected
     states = "SELECT state FROM read.emails ORDER BY position"
     assert ask(empty, states) == ["sent", "retrying", "waiting", "waiting"]

@@ -77,11 +77,10 @@ def definition(name):
     return a_view(name, a_vault()).definition
 
 
-def building(database, vault, *views, tell=None):
-    """Return a rebuild with two views, or of the view of a name."""
-    [first, *_] = views
-    pair = tuple(a_view(first, vault) for _ in range(2)) if isinstance(first, str) else views
-    return Rebuild(conninfo(database, "vignettes_projector"), pair, vault, tell)
+def building(database, vault, view, tell=None):
+    """Return a rebuild with this view, or the view of this name."""
+    built = a_view(view, vault) if isinstance(view, str) else view
+    return Rebuild(conninfo(database, "vignettes_projector"), built, vault, tell)
 
 
 def edition(database, number):
@@ -316,7 +315,7 @@ async def test_no_transaction_is_open_while_orders_are_folded(database, orders, 
     """That needs the processor, which others may have for long: the database ends a session that stops within one."""
     found = []
     begun(database)
-    await building(database, vault, *(Slow(database, vault, found) for _ in range(2))).run()
+    await building(database, vault, Slow(database, vault, found)).run()
     assert found == [0] * head(database)
 
 
@@ -373,8 +372,8 @@ async def test_two_do_not_build_one_edition(database, orders, vault, past):
 @asynccontextmanager
 async def beside(database, vault, *views):
     """Build in the service what is under way, until the block ends."""
-    pairs = list(zip(views or all_views(vault), views or all_views(vault), strict=True))
-    task = asyncio.create_task(Builder(conninfo(database, "vignettes_projector"), pairs, vault).run())
+    builder = Builder(conninfo(database, "vignettes_projector"), views or all_views(vault), vault)
+    task = asyncio.create_task(builder.run())
     try:
         yield task
     finally:
@@ -577,7 +576,7 @@ async def test_a_view_of_another_version_is_shown_when_it_is_complete(database, 
         assert editions.install(connection, [NEWER]) == [VIEW]
         assert editions.install(connection, [NEWER]) == [VIEW]
     assert live(database, VIEW) == before
-    assert (await building(database, vault, newer(vault), newer(vault)).run()).edition != before
+    assert (await building(database, vault, newer(vault)).run()).edition != before
     assert live(database, VIEW, "version") == NEWER.version
     assert "zone" not in columns(database)
     assert columns(database)["received"] == "text"
@@ -592,7 +591,7 @@ async def test_code_of_another_version_does_not_write_what_it_does_not_know(data
     """The old follower stands still once the new edition is shown; the new one writes it."""
     with owning(database) as connection:
         editions.install(connection, [NEWER])
-    await building(database, vault, newer(vault), newer(vault)).run()
+    await building(database, vault, newer(vault)).run()
     record(orders, an_order())
     async with await projecting(database) as one, await projecting(database) as other:
         assert (await lead(one, vault, a_view(VIEW, vault)))._leases.held == frozenset()
@@ -616,12 +615,12 @@ async def test_an_operators_own_view_is_not_thrown_away(database, orders, vault,
     ask(database, "CREATE VIEW public.mine AS SELECT order_id, zone FROM read.order_status")
     begun(database, NEWER)
     with pytest.raises(psycopg.errors.DependentObjectsStillExist):
-        await building(database, vault, newer(vault), newer(vault)).run()
+        await building(database, vault, newer(vault)).run()
     assert live(database, VIEW) == before
     assert "zone" in columns(database)
     assert ask(database, "SELECT count(*) FROM public.mine") == [len(past)]
     ask(database, "DROP VIEW public.mine")
-    await until(lambda: building(database, vault, newer(vault), newer(vault)).run())
+    await until(lambda: building(database, vault, newer(vault)).run())
     assert live(database, VIEW, "version") == NEWER.version
 
 
@@ -874,7 +873,7 @@ async def test_a_poison_waits_in_the_new_edition_only(database, orders, vault, p
     """All other orders are built; a follower that digests it brings the last one up to date."""
     expected, waiting = tables(database), past[0]
     number = begun(database)
-    await building(database, vault, *(Failing(vault, waiting.id, how) for _ in range(2))).run()
+    await building(database, vault, Failing(vault, waiting.id, how)).run()
     parked = "SELECT edition, order_id, version FROM view.parked"
     assert ask(database, parked) == [(number, waiting.id, 2)]
     assert without(waiting, tables(database)) == without(waiting, expected)

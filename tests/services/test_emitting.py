@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from nats.errors import Error as NatsError
 
 from vignettes.messages import events
 from vignettes.runtime.link import Link, connect
@@ -55,9 +56,8 @@ async def test_what_the_stream_has_already_does_not_keep_the_rest_from_it(client
 async def test_triggers_that_no_stream_takes_are_an_error(client):
     """Nobody notes them as fired then; they are sent again."""
     for some in (rows(1), rows(3)):
-        with pytest.raises(Exception, match=r".*") as failed:
+        with pytest.raises(NatsError):
             await Emitter(client).emit(some)
-        assert not isinstance(failed.value, AssertionError)
     await streams.ensure(client)
     await client.jetstream().update_stream(
         (await client.jetstream().stream_info(events.TRIGGER_STREAM)).config, allow_atomic=False

@@ -106,6 +106,12 @@ async def test_an_outage_is_refused_by_the_field_that_is_wrong_and_recorded_once
     assert await announce(service, command_id=command_id) == await announce(service, command_id=command_id)
     other = await announce(service, command_id=command_id, country="SK")
     assert other["error"]["code"] == "command_id_reused"
+    second = await announce(service)
+    once = {"command_id": str(uuid4()), "actor": "operations"}
+    done = await service.ask("outages.v1.withdraw", **once, outage_id=command_id)
+    assert await service.ask("outages.v1.withdraw", **once, outage_id=command_id) == done
+    reused = await service.ask("outages.v1.withdraw", **once, outage_id=second["outage_id"])
+    assert reused["error"]["code"] == "command_id_reused"
     nobody = {"command_id": str(uuid4()), "actor": "operations", "outage_id": str(uuid4())}
     assert (await service.ask("outages.v1.withdraw", **nobody))["error"]["code"] == "not_found"
     with (

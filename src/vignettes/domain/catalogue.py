@@ -112,8 +112,7 @@ def _way_out(code: str) -> str:
     known = [each.code for each in PRODUCTS.values() if each.country == country]
     if known:
         return f"Products for {country}: {', '.join(known)}."
-    countries = dict.fromkeys(each.country for each in PRODUCTS.values())
-    return f"Products begin with the country: {', '.join(countries)}."
+    return f"Products begin with the country: {', '.join(ZONES)}."
 
 
 def _read() -> Iterator[Product]:
@@ -153,3 +152,5 @@ def _span(count: float | None, unit: timedelta) -> timedelta | None:
 
 
 PRODUCTS: Mapping[str, Product] = MappingProxyType({each.code: each for each in _read()})
+#: The countries they are of, each with the zone of its authority.
+ZONES: Mapping[str, str] = MappingProxyType({each.country: each.zone_name for each in PRODUCTS.values()})

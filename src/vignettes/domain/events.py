@@ -67,6 +67,7 @@ class OrderEvents:
     class TermsChanged(Event):
         TOPIC = "order.terms-changed.v1"
         terms: Terms
+        before_mark: bool
 
     class OutageRegarded(Event):
         TOPIC = "order.outage-regarded.v1"

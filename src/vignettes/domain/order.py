@@ -301,10 +301,9 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
         self.consents = (*self.consents, consent) if consent else self.consents
 
     @event(OrderEvents.TermsChanged)
-    def _terms_changed(self, timestamp: datetime, terms: Terms) -> None:
-        if self.deadline and not self.deadline.is_past_its_mark:
-            self.promised_since = timestamp  # promise 2 was not given yet: no word is late before it is given
+    def _terms_changed(self, timestamp: datetime, terms: Terms, before_mark: bool) -> None:
         self.terms = terms
+        self.promised_since = timestamp if before_mark else self.promised_since
         self._plan_anew(timestamp)
 
     @event(OrderEvents.OutageRegarded)

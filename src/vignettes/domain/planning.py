@@ -40,7 +40,9 @@ class Planning(OrderEvents, Standing):
         if not self.is_open:
             raise errors.OrderClosed
         if terms != self.terms:
-            self.trigger_event(self.TermsChanged, timestamp=at, terms=terms)
+            # Until its mark it was promised for that: what is late by new terms counts from them (promise 2).
+            before_mark = self.deadline is not None and not self.deadline.is_past_its_mark
+            self.trigger_event(self.TermsChanged, timestamp=at, terms=terms, before_mark=before_mark)
 
     def hold_as_twin(self, twin: UUID, at: datetime) -> None:
         """Ask the customer of a second order for the same vehicle and period (case 48)."""

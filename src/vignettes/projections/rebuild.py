@@ -105,14 +105,13 @@ class Rebuild:
     def __init__(
         self,
         conninfo: str,
-        views: tuple[View, View],
+        view: View,
         vault: Vault,
         tell: Tell | None = None,
         events_at_a_time: int | None = None,
     ) -> None:
-        """Take two of the same view; the first is the one that is built."""
         self._conninfo = conninfo
-        self._views = views
+        self._view = view
         self._vault = vault
         self._holder = holder()
         self._tell = tell or (lambda _: None)
@@ -121,7 +120,7 @@ class Rebuild:
     @property
     def definition(self) -> Definition:
         """Of what is built."""
-        return self._views[0].definition
+        return self._view.definition
 
     async def run(self) -> Switched | None:
         """Build, and show what was built; None when nothing is under way, or another process builds it.
@@ -137,12 +136,11 @@ class Rebuild:
             edition = await self._taken(reading, leases)
             if edition is None:
                 return None
-            for view in self._views:
-                view.forget()
+            self._view.forget()
             digesting = Digesting(writing, leases, self._vault)
             if edition.scan_until is not None:
                 scan = _Scan(edition, reading, writing, Log(self._vault), digesting, self._tell)
-                await scan.run(self._views[0], edition.scan_until, Pace.at_first(self._events_at_a_time))
+                await scan.run(self._view, edition.scan_until, Pace.at_first(self._events_at_a_time))
             return await self._finish(edition, writing, leases, digesting)
 
     async def _taken(self, connection: AsyncConnection, leases: Leases) -> EditionRow | None:
@@ -160,7 +158,7 @@ class Rebuild:
         """Follow the log until nothing is missing, and be shown."""
         [confirmed] = await leases.confirm([edition.id])
         waiting = await parking.parked(writing, edition.id)
-        member = Member(self._views[0], edition.id, confirmed.position, waiting)
+        member = Member(self._view, edition.id, confirmed.position, waiting)
         orders, first, pause = digesting.orders(), confirmed.position, _FIRST_PAUSE
         while True:
             while (await digesting.batch([member], orders)).more:
@@ -306,9 +304,9 @@ def _by_order(rows: Sequence[LogRow]) -> Iterator[tuple[UUID, list[LogRow]]]:
 class Builder:
     """Builds in the service what a deployment has begun, beside everything else, unless somebody else does."""
 
-    def __init__(self, conninfo: str, pairs: Iterable[tuple[View, View]], vault: Vault) -> None:
+    def __init__(self, conninfo: str, views: Iterable[View], vault: Vault) -> None:
         self._conninfo = conninfo
-        rebuilds = [Rebuild(conninfo, pair, vault, events_at_a_time=_EVENTS_BESIDE) for pair in pairs]
+        rebuilds = [Rebuild(conninfo, view, vault, events_at_a_time=_EVENTS_BESIDE) for view in views]
         self._rebuilds = {each.definition.name: each for each in rebuilds}
 
     async def run(self) -> None:

@@ -16,10 +16,11 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from vignettes.domain.catalogue import ZONES
 from vignettes.domain.outages import MARGIN
 from vignettes.messages import outages
 from vignettes.runtime import asking
-from vignettes.runtime.local_times import ZONES, span
+from vignettes.runtime.local_times import span
 from vignettes.runtime.settings import Settings
 from vignettes.runtime.viewing import connected
 

@@ -35,7 +35,7 @@ Actor = Annotated[
 
 def served(text: str) -> str:
     """Return a country that we serve, by its ISO 3166 code. Any other is a misuse."""
-    from vignettes.runtime.local_times import ZONES  # noqa: PLC0415  # --help needs no catalogue
+    from vignettes.domain.catalogue import ZONES  # noqa: PLC0415  # --help needs no catalogue
 
     if text.upper() not in ZONES:
         raise typer.BadParameter(f"{text}: there are {', '.join(ZONES)}.")

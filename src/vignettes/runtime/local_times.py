@@ -5,10 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
-from vignettes.domain.catalogue import PRODUCTS, zone
-
-#: The zone of each country that we serve.
-ZONES = {each.country: each.zone_name for each in PRODUCTS.values()}
+from vignettes.domain.catalogue import zone
 
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?", re.ASCII | re.IGNORECASE)
 _TWO_DAYS = 172_800

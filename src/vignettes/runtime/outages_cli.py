@@ -35,9 +35,10 @@ def outages_add(
 
     Waits some seconds for them, and tells how many were brought forward by then.
     """
+    from vignettes.domain.catalogue import ZONES  # noqa: PLC0415
     from vignettes.messages.outages import AnnounceOutage  # noqa: PLC0415
     from vignettes.runtime import announcing  # noqa: PLC0415
-    from vignettes.runtime.local_times import ZONES, instant  # noqa: PLC0415
+    from vignettes.runtime.local_times import instant  # noqa: PLC0415
 
     zone = ZONES[country]
     begins_at, ends_at = instant(since, zone, "--from"), instant(until, zone, "--until")

@@ -112,11 +112,8 @@ def _rebuild(settings: Settings, name: str, bar: "_Bar") -> Rebuild:
     database = needed(settings.database_url, variable("database_url"))
     url = conninfo(database, "vignettes_projector", name="vignettes rebuilding")
     keys, lookup = roles.vault(settings), roles.index(root_of(settings, url))
-    one, other = (
-        next(view for view in roles.views(settings, keys, lookup) if view.definition.name == name)
-        for _ in range(2)
-    )
-    return Rebuild(url, (one, other), keys, bar.tell)
+    view = next(each for each in roles.views(settings, keys, lookup) if each.definition.name == name)
+    return Rebuild(url, view, keys, bar.tell)
 
 
 class _Look:

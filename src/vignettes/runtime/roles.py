@@ -123,8 +123,7 @@ def builder(settings: Settings, conninfo: str, lookup: "BlindIndex") -> "Builder
     from vignettes.projections.rebuild import Builder
 
     keys = vault(settings)
-    pairs = zip(views(settings, keys, lookup), views(settings, keys, lookup), strict=True)
-    return Builder(conninfo, list(pairs), keys)
+    return Builder(conninfo, views(settings, keys, lookup), keys)
 
 
 async def _ordering(built: "Process") -> "Running":

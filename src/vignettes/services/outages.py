@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
-from vignettes.domain.catalogue import PRODUCTS
+from vignettes.domain.catalogue import ZONES
 from vignettes.domain.errors import CommandIdReused, DomainError, InvalidValue
 from vignettes.domain.outages import Outage
 from vignettes.messages import outages, replies
@@ -24,7 +24,6 @@ QUEUE = "orders"
 CHANNEL = "outages"
 #: Polling beneath it.
 POLL_SECONDS = 2.0
-_COUNTRIES = tuple(dict.fromkeys(each.country for each in PRODUCTS.values()))
 
 _ANNOUNCE = """
 INSERT INTO log.outages (outage_id, country, begins_at, ends_at, note, announced_by)
@@ -32,8 +31,10 @@ VALUES (%(outage_id)s, %(country)s, %(begins_at)s, %(ends_at)s, %(note)s, %(acto
 ON CONFLICT (outage_id) DO NOTHING
 """
 _WITHDRAW = """
-INSERT INTO log.outage_withdrawals (outage_id, withdrawn_by) VALUES (%s, %s) ON CONFLICT (outage_id) DO NOTHING
+INSERT INTO log.outage_withdrawals (outage_id, command_id, withdrawn_by)
+VALUES (%(outage_id)s, %(command_id)s, %(actor)s) ON CONFLICT DO NOTHING
 """
+_ALREADY = "SELECT outage_id FROM log.outage_withdrawals WHERE command_id = %s"
 _ONE = "SELECT * FROM read.outages WHERE outage_id = %s"
 _LIST = """
 SELECT * FROM read.outages
@@ -64,8 +65,8 @@ class OutageDesk:
             endpoints.answer(request.subject, QUEUE, request, replies.REPLY_OF[request], handle)
 
     async def _announce(self, asked: outages.AnnounceOutage, _: UUID | None) -> BaseModel:
-        if asked.country not in _COUNTRIES:
-            raise InvalidValue(f"We serve {', '.join(_COUNTRIES)}.", field="country")
+        if asked.country not in ZONES:
+            raise InvalidValue(f"We serve {', '.join(ZONES)}.", field="country")
         row = {"outage_id": asked.command_id, **asked.model_dump(exclude={"command_id"})}
         async with self._pool.connection() as connection:
             made = (await connection.execute(_ANNOUNCE, row)).rowcount
@@ -80,10 +81,15 @@ class OutageDesk:
     async def _withdraw(self, asked: outages.WithdrawOutage, _: UUID | None) -> BaseModel:
         async with self._pool.connection() as connection:
             await _outage(connection, asked.outage_id)
-            await connection.execute(_WITHDRAW, (asked.outage_id, asked.actor))
+            made = (await connection.execute(_WITHDRAW, asked.model_dump())).rowcount
+            already = await (await connection.execute(_ALREADY, (asked.command_id,))).fetchone()
+            if already not in {None, (asked.outage_id,)}:
+                raise CommandIdReused
             await _wake(connection)
+            kept = await _outage(connection, asked.outage_id)
+        if made:
             log.info("outage.withdrawn", outage=str(asked.outage_id))
-            return replies.OutageOnRecord(**await _outage(connection, asked.outage_id))
+        return replies.OutageOnRecord(**kept)
 
     async def _list(self, asked: outages.AskOutages, _: UUID | None) -> BaseModel:
         async with self._pool.connection() as connection:

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from structlog.contextvars import bound_contextvars
 
-from vignettes.domain.catalogue import PRODUCTS
+from vignettes.domain.catalogue import ZONES
 from vignettes.projections.digesting import CHANNEL as VIEWS
 from vignettes.services.authorities import Authority
 from vignettes.services.authorities.capabilities import Capabilities
@@ -32,7 +32,6 @@ _SOON_SECONDS = 0.01
 _TOGETHER_SECONDS = 0.005
 #: How long calls under way may still take when we are told to stop.
 _GRACE_SECONDS = 4.0
-_COUNTRIES = sorted({each.country for each in PRODUCTS.values()})
 
 
 class Registration:
@@ -49,7 +48,7 @@ class Registration:
     ) -> None:
         self._ledger = Ledger(pool)
         self._authorities = {
-            country: found for country in _COUNTRIES if (found := authorities.of(country)) is not None
+            country: found for country in ZONES if (found := authorities.of(country)) is not None
         }
         self._known = {country: each.capabilities for country, each in self._authorities.items()}
         self._ordering = ordering

@@ -20,11 +20,13 @@ COMMENT ON COLUMN log.outages.announced_at IS 'When that was, by the service''s 
 
 CREATE TABLE log.outage_withdrawals (
     outage_id    uuid        PRIMARY KEY REFERENCES log.outages,
+    command_id   uuid        NOT NULL UNIQUE,
     withdrawn_by text        NOT NULL,
     withdrawn_at timestamptz NOT NULL DEFAULT clock.now()
 );
 COMMENT ON TABLE log.outage_withdrawals IS 'Outages that will not take place after all, or were announced wrongly.';
 COMMENT ON COLUMN log.outage_withdrawals.outage_id IS 'Which one.';
+COMMENT ON COLUMN log.outage_withdrawals.command_id IS 'The command that withdrew it: it stands for no other outage.';
 COMMENT ON COLUMN log.outage_withdrawals.withdrawn_by IS 'Who withdrew it.';
 COMMENT ON COLUMN log.outage_withdrawals.withdrawn_at IS 'When that was, by the service''s clock.';
 
@@ -56,6 +58,6 @@ COMMENT ON COLUMN effect.outages_told.withdrawn IS 'Whether it was told of the w
 
 GRANT SELECT ON log.outages, log.outage_withdrawals TO vignettes_writer, vignettes_projector, vignettes_auditor;
 GRANT INSERT (outage_id, country, begins_at, ends_at, note, announced_by) ON log.outages TO vignettes_writer;
-GRANT INSERT (outage_id, withdrawn_by) ON log.outage_withdrawals TO vignettes_writer;
+GRANT INSERT (outage_id, command_id, withdrawn_by) ON log.outage_withdrawals TO vignettes_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON effect.outages_told TO vignettes_projector;
 GRANT SELECT ON read.outages TO vignettes_writer, vignettes_projector, vignettes_reader, vignettes_auditor;
