@@ -9,12 +9,14 @@ import hashlib
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Self
 from urllib.parse import quote
@@ -38,6 +40,7 @@ log = structlog.stdlib.get_logger(__name__)
 SUPERUSER: Final = "vignettes_admin"
 POSTGRES_PORT: Final = 5432  # names the socket file only: nothing listens on the network
 LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes, macOS 103
+_NOT_LENT: Final = range(20_000, 32_000)
 STILL_ATTACHED: Final = "pre-existing shared memory block"
 
 
@@ -79,10 +82,14 @@ def check_port_free(port: int, setting: str, host: str = "127.0.0.1") -> None:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a port that nobody listens on now.
+
+    Below those that systems lend to outgoing connections: one of these could be lent again before it is used.
+    """
+    while True:
+        port = secrets.choice(_NOT_LENT)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class InstanceLock:
