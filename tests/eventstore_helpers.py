@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import AsyncConnection
 
+from vignettes.domain.account import Purpose
 from vignettes.domain.details import Consent, Details, Payment, Vignette
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
@@ -29,12 +30,15 @@ from vignettes.eventstore.masterkeys import LocalMasterKeys
 from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders, order_id_of
 from vignettes.eventstore.personal import BlindIndex, Vault
+from vignettes.projections.bank_payments import BankPaymentsView
+from vignettes.projections.books import BooksView
 from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.follower import Following
 from vignettes.projections.lookup import LookupView
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.projections.payments import PaymentsView
+from vignettes.projections.payouts import PayoutsView
 from vignettes.projections.promises import PromisesView
 from vignettes.projections.view import View
 from vignettes.runtime.embedded import EmbeddedPostgres
@@ -181,7 +185,8 @@ def stories() -> list[Order]:
     held = pay(an_order(details(1)), at=NOON + 3 * DAY)
     held.correct_details(details(8), NOON + 4 * DAY)
     noticed = pay(an_order(), booked=False)
-    return [issued, overpaid, corrected, rejected, expired, held, noticed, *_stories_of_plans()]
+    plans, money = _stories_of_plans(), _stories_of_money()
+    return [issued, overpaid, corrected, rejected, expired, held, noticed, *plans, *money]
 
 
 def _stories_of_plans() -> list[Order]:
@@ -200,6 +205,21 @@ def _stories_of_plans() -> list[Order]:
     issue(twin, later + 3 * HOUR)
     twin.record_validity(later, later + 20 * DAY, later + 2 * DAY)
     return [moved, twin]
+
+
+def _stories_of_money() -> list[Order]:
+    """Return orders whose money was taken back, or came back when it had been sent to the payer."""
+    later = NOON + DAY
+    suspended = pay(an_order(), payment_id="reversed")
+    suspended.reverse_payment("reversed", later)
+    owing = issue(start(pay(an_order(), payment_id="of another")))
+    owing.take_back_payment("of another", later)
+    refused = pay(an_order())
+    refused.request_refund("customer", later)
+    refused.approve_payout(Purpose.REFUND, "CZ5855000000001265098001", later + HOUR)
+    refused.order_payout(f"{refused.number}-1", "file-1", later + 2 * HOUR)
+    refused.fail_payout(f"{refused.number}-1", later + DAY)
+    return [suspended, owing, refused]
 
 
 # --- commands ---
@@ -263,6 +283,9 @@ def all_views(vault: Vault) -> list[View]:
         PaymentsView(),
         LookupView(INDEX),
         PromisesView(DOMAIN),
+        BankPaymentsView(vault),
+        BooksView(),
+        PayoutsView(vault),
     ]
 
 

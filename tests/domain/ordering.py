@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+from vignettes.domain.account import Purpose
 from vignettes.domain.catalogue import product as product_of
 from vignettes.domain.catalogue import zone
 from vignettes.domain.details import Consent, Details, Payment, Status, Vignette
@@ -171,6 +172,35 @@ def confirm_refund(amount, refund_id="out-1", at=None):
     return Command(lambda order, now: order.confirm_refund(refund_id, amount, now), at)
 
 
+def reverse(payment_id="bank-1", at=None):
+    """Tell that the bank has taken money back."""
+    return Command(lambda order, now: order.reverse_payment(payment_id, now), at)
+
+
+def take_back(payment_id="bank-1", at=None):
+    """Tell that money was matched wrongly."""
+    return Command(lambda order, now: order.take_back_payment(payment_id, now), at)
+
+
+#: The first payout of the order, and the second.
+FIRST, SECOND = "V9922747891-1", "V9922747891-2"
+
+
+def approve(purpose="refund", at=None):
+    """Let money go back: the `refund`, or the `surplus`."""
+    return Command(lambda order, now: order.approve_payout(Purpose(purpose), "CZ65 0800", now), at)
+
+
+def order_out(payout_id=FIRST, file_id="file-1", at=None):
+    """Put a payout into a file for the bank."""
+    return Command(lambda order, now: order.order_payout(payout_id, file_id, now), at)
+
+
+def fail_payout(payout_id=FIRST, at=None):
+    """Tell that a payout has reached nobody."""
+    return Command(lambda order, now: order.fail_payout(payout_id, now), at)
+
+
 def expire(at=None):
     return Command(lambda order, now: order.expire(now), at)
 
@@ -179,13 +209,24 @@ def expire(at=None):
 
 
 @dataclass(frozen=True)
-class Placed:
-    details: Details
+class Begun:
+    begin: Callable
     at: str
+    when_due: bool = False
 
 
 def placed(at="2026-07-01 10:00", **chosen):
-    return Placed(details(**chosen), at)
+    def begin(now):
+        return Order.place(
+            ORDER_ID,
+            number="V9922747891",
+            details=details(**chosen),
+            email="driver@example.org",
+            language="cs",
+            at=now,
+        )
+
+    return Begun(begin, at)
 
 
 def registration_started():
@@ -204,6 +245,8 @@ held_as_twin, twin_accepted, person_called, validity_changed = (
 )
 issued, rejected, expired = issue, reject, expire
 refund_requested, refund_confirmed, triggered = request_refund, confirm_refund, trigger
+reversed_, taken_back = reverse, take_back
+approved, ordered_out, payout_failed = approve, order_out, fail_payout
 
 
 # --- events: what `then` takes
@@ -232,23 +275,23 @@ def said(recorded):
     return {key: value for key, value in vars(recorded).items() if key not in _NOT_COMPARED}
 
 
-class Scenario:
-    """One order's example: its past, what is asked of it, and what it records."""
+class Example:
+    """The past of one order or payment, what is asked of it, and what it records."""
 
     def __init__(self):
-        self.order = None
+        self.subject = None
         self.now = None
         self.recorded = []
         self.refused = None
 
     def given(self, *facts):
         for fact in facts:
-            if isinstance(fact, Placed):
-                self._place(fact)
+            self._move(fact)
+            if isinstance(fact, Begun):
+                self.subject = fact.begin(self.now)
             else:
-                self._move(fact)
-                fact.act(self.order, self.now)
-            assert self.order.collect_events(), f"{fact} changed nothing: no fact"
+                fact.act(self.subject, self.now)
+            assert self.subject.collect_events(), f"{fact} changed nothing: no fact"
         return self
 
     def when(self, command):
@@ -256,10 +299,10 @@ class Scenario:
         self.refused = None
         self._move(command)
         try:
-            command.act(self.order, self.now)
+            command.act(self.subject, self.now)
         except DomainError as refusal:
             self.refused = refusal
-        self.recorded = list(self.order.collect_events())
+        self.recorded = list(self.subject.collect_events())
 
     def then(self, *expected):
         """These events, in this order, and no others."""
@@ -281,6 +324,20 @@ class Scenario:
         for name, value in named.items():
             assert getattr(self.refused, name) == value
 
+    def _move(self, command):
+        if command.when_due:
+            self.now = self.subject.deadline.due_at
+        elif command.at:
+            self.now = clock(command.at)
+
+
+class Scenario(Example):
+    """An example of an order."""
+
+    @property
+    def order(self):
+        return self.subject
+
     def then_status(self, status):
         assert self.order.status is Status(status)
 
@@ -291,19 +348,9 @@ class Scenario:
         if rule:
             assert deadline.rule == rule
 
-    def _place(self, fact):
-        self.now = clock(fact.at)
-        self.order = Order.place(
-            ORDER_ID,
-            number="V9922747891",
-            details=fact.details,
-            email="driver@example.org",
-            language="cs",
-            at=self.now,
-        )
-
-    def _move(self, command):
-        if command.when_due:
-            self.now = self.order.deadline.due_at
-        elif command.at:
-            self.now = clock(command.at)
+    def then_money(self, received, surplus=0, outstanding=0, owed=0, refund=None):
+        """What is here, what of it is too much, what is awaited, owed to us, and to be refunded; in crowns."""
+        account = self.order.account
+        told = (account.received, account.surplus_open, self.order.outstanding, self.order.owed)
+        assert told == tuple(map(czk, (received, surplus, outstanding, owed)))
+        assert self.order.refund == (None if refund is None else czk(refund))

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from domain.ordering import CONSENT, PRAGUE, TERMS
+from vignettes.domain.account import Purpose
 from vignettes.domain.catalogue import product
 from vignettes.domain.details import Details, Payment, Status, Vignette
 from vignettes.domain.errors import DomainError
@@ -44,7 +45,14 @@ AFTER_THE_END = {
     Order.SurplusReturned,
     Order.EmailCorrected,
     Order.ValidityChanged,
+    Order.PaymentReversed,
+    Order.PaymentTakenBack,
+    Order.PayoutApproved,
+    Order.PayoutOrdered,
+    Order.PayoutFailed,
 }
+TAKING = (Order.PaymentReversed, Order.PaymentTakenBack)
+LEAVING = (Order.SurplusReturned, Order.OrderRefunded)
 RELEASING = {Order.HoldReleased, Order.TwinAccepted}
 
 codes = st.sampled_from(CODES)
@@ -54,6 +62,7 @@ payment_ids = st.sampled_from(("bank-1", "bank-2", "bank-3", "card-1", "card-2")
 twins = st.sampled_from((UUID(int=1), UUID(int=2)))
 leads = st.sampled_from((6, 12, 24, 72)).map(lambda hours: timedelta(hours=hours))
 refund_ids = st.sampled_from(("out-1", "out-2", "out-3"))
+purposes = st.sampled_from(Purpose)
 repeated = st.booleans()
 
 
@@ -72,7 +81,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(
         code=st.sampled_from(("CZ-10D", "SK-10D")),
         ahead=days_ahead,
-        beginning=st.sampled_from(("paid", "paid", "paid", "in part", "placed")),
+        beginning=st.sampled_from(("rest", "rest", "part", "over", "over", "asked back", "placed")),
     )
     def place(self, code, ahead, beginning):
         """Most examples begin with money: without it there is little to get wrong."""
@@ -86,7 +95,9 @@ class AnyOrder(RuleBasedStateMachine):
         )
         self.record()
         if beginning != "placed":
-            self.receive_payment("part" if beginning == "in part" else "rest", "first", True, 0, False)
+            self.receive_payment(beginning if beginning != "asked back" else "rest", "first", True, 0, False)
+        if beginning == "asked back":
+            self.ask(lambda at: self.order.request_refund("journey cancelled", at))
 
     # --- commands
 
@@ -224,6 +235,49 @@ class AnyOrder(RuleBasedStateMachine):
         }[what]
         self.ask(lambda at: self.order.confirm_refund(refund_id, amount, at), again)
 
+    @precondition(lambda self: self.order.account.payments)
+    @rule(data=st.data(), wrongly=st.booleans(), again=repeated)
+    def lose_a_payment(self, data, wrongly, again):
+        """The bank takes it back, or a person whose match it was not."""
+        payment_id = data.draw(st.sampled_from((*self.order.account.payments, "never-seen")))
+        lose = self.order.take_back_payment if wrongly else self.order.reverse_payment
+        self.ask(lambda at: lose(payment_id, at), again)
+
+    @precondition(lambda self: any(self.order.payable(each) for each in Purpose))
+    @rule(purpose=purposes, filed=st.booleans())
+    def approve_payout(self, purpose, filed):
+        """Asked again it is refused: there is nothing left to approve."""
+        self.ask(lambda at: self.order.approve_payout(purpose, "CZ65 0800", at))
+        if filed:
+            for payout_id in list(self.order.payouts):
+                self.ask(lambda at, payout_id=payout_id: self.order.order_payout(payout_id, "file-1", at))
+
+    @precondition(lambda self: self.happened(Order.PayoutApproved))
+    @rule(data=st.data(), file_id=st.sampled_from(("file-1", "file-2")), again=repeated)
+    def order_payout(self, data, file_id, again):
+        payout_id = data.draw(self.any_payout())
+        self.ask(lambda at: self.order.order_payout(payout_id, file_id, at), again)
+
+    @precondition(lambda self: self.happened(Order.PayoutApproved))
+    @rule(data=st.data(), again=repeated)
+    def see_a_payout(self, data, again):
+        """A statement shows what the bank did, whatever has happened here since."""
+        filed = [each for each in self.order.payouts.values() if each.file_id]
+        approved = [each.payout for each in self.happened(Order.PayoutApproved)]
+        payout = data.draw(st.sampled_from(filed or approved))
+        self.ask(lambda at: self.order.confirm_refund(payout.payout_id, payout.amount, at), again)
+        if filed:
+            assert payout.payout_id in self.order.account.payouts, "what a bank has done is never refused"
+
+    @precondition(lambda self: self.order.payouts or self.order.account.payouts)
+    @rule(data=st.data(), again=repeated)
+    def fail_payout(self, data, again):
+        """Of any time, and by any name."""
+        payout_id = data.draw(
+            st.sampled_from((*self.order.payouts, *self.order.account.payouts, "never-seen"))
+        )
+        self.ask(lambda at: self.order.fail_payout(payout_id, at), again)
+
     @precondition(lambda self: self.order.is_paid)  # the other case is below
     @rule(again=repeated)
     def expire(self, again):
@@ -238,6 +292,9 @@ class AnyOrder(RuleBasedStateMachine):
     def time_to_pay_is_over(self):
         self.now = max(self.now, self.order.details.unpaid_until(TERMS))
         self.ask(self.order.expire, again=True)
+
+    def any_payout(self):
+        return st.sampled_from([each.payout.payout_id for each in self.happened(Order.PayoutApproved)])
 
     # --- how they are asked
 
@@ -279,7 +336,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def no_start_without_money_and_no_vignette_without_a_start(self):
         """I3."""
-        credited = price = 0
+        credited = surplus = price = 0
         under_way = False
         for event in self.log:
             match event:
@@ -289,6 +346,13 @@ class AnyOrder(RuleBasedStateMachine):
                     credited += event.payment.amount.amount
                 case Order.SurplusSetAside():
                     credited -= event.amount.amount
+                    surplus += event.amount.amount
+                case Order.PaymentReversed() | Order.PaymentTakenBack():
+                    credited += surplus - event.surplus.amount - event.amount.amount
+                    surplus = event.surplus.amount
+                case Order.PayoutFailed():
+                    credited += surplus - event.surplus.amount
+                    surplus = event.surplus.amount
                 case Order.RegistrationStarted():
                     assert credited >= price
                     assert not under_way
@@ -305,41 +369,88 @@ class AnyOrder(RuleBasedStateMachine):
         assert not (self.happened(Order.VignetteIssued) and self.happened(Order.RefundRequested))
         assert len(self.happened(Order.VignetteIssued)) <= 1
         assert len(self.happened(Order.RefundRequested)) <= 1
-        assert len(self.happened(Order.OrderRefunded)) <= len(self.happened(Order.RefundRequested))
 
     @invariant()
     def money_in_is_money_accounted_for(self):
-        """I5: to the cent; what goes back is never more than what is over, or was requested."""
-        received = sum(event.payment.amount.amount for event in self.happened(Order.PaymentReceived))
-        surplus = self.total(Order.SurplusSetAside)
-        returned = self.total(Order.SurplusReturned)
-        refund = self.total(Order.RefundRequested)
-        account = self.order.account
+        """I5: to the cent; and what is owed to us is no less than what is out without being here."""
+        received = surplus = 0
+        for event in self.log:
+            match event:
+                case Order.PaymentReceived():
+                    received += event.payment.amount.amount
+                case Order.SurplusSetAside():
+                    surplus += event.amount.amount
+                case Order.PaymentReversed() | Order.PaymentTakenBack():
+                    received -= event.amount.amount
+                    surplus = event.surplus.amount
+                case Order.PayoutFailed():
+                    surplus = event.surplus.amount
+        account, order = self.order.account, self.order
         assert (account.received.amount, account.surplus.amount) == (received, surplus)
-        assert account.credited.amount == received - surplus
-        assert 0 <= account.credited.amount <= self.order.price.total.amount
-        assert 0 <= returned <= surplus
-        assert refund + returned <= received
-        assert self.total(Order.OrderRefunded) in {0, refund}
+        assert account.credited.amount == received - surplus <= order.price.total.amount
+        assert received >= 0 <= account.surplus_open.amount
+        for purpose in Purpose:
+            assert order.payable(purpose).amount >= 0
+        out = sum(self.out().values())
+        open_ = account.surplus_open.amount + (
+            order.refund.amount if order.refund and not order.refunded else 0
+        )
+        free = open_ - sum(each.amount.amount for each in order.payouts.values() if each.file_id)
+        assert free <= max(received - out, 0), "what is to leave yet is here"
+        assert order.owed.amount >= out - received, "what is out and not here is owed"
+        assert order.owed.amount == 0 or self.happened(*TAKING)
+
+    @invariant()
+    def money_leaves_that_is_here_and_each_payout_once(self):
+        """I5, case 29: when it is put into a file, or goes by hand; what is taken back after that is a debt."""
+        received, approved, out, failed = 0, {}, {}, set()
+        for event in self.log:
+            match event:
+                case Order.PaymentReceived():
+                    received += event.payment.amount.amount
+                case Order.PaymentReversed() | Order.PaymentTakenBack():
+                    received -= event.amount.amount
+                case Order.PayoutApproved(payout=payout):
+                    assert payout.payout_id not in approved
+                    approved[payout.payout_id] = payout.amount.amount
+                case Order.PayoutOrdered(payout_id=payout_id):
+                    assert payout_id not in out
+                    assert payout_id not in failed
+                    out[payout_id] = approved[payout_id]
+                    assert sum(out.values()) <= received
+                case Order.SurplusReturned() | Order.OrderRefunded():
+                    assert event.refund_id not in failed
+                    if event.refund_id not in out:
+                        out[event.refund_id] = event.amount.amount
+                        assert sum(out.values()) <= received
+                    assert out[event.refund_id] == event.amount.amount
+                case Order.PayoutFailed(payout_id=payout_id):
+                    failed.add(payout_id)
+                    out.pop(payout_id, None)
+        assert out == self.out()
 
     @invariant()
     def each_payment_and_each_refund_once(self):
         """Case 17."""
         paid = [event.payment.payment_id for event in self.happened(Order.PaymentReceived)]
-        backs = self.happened(Order.SurplusReturned) + self.happened(Order.OrderRefunded)
-        back = [event.refund_id for event in backs]
-        assert len(paid) == len(set(paid))
-        assert len(back) == len(set(back))
+        gone = [event.payment_id for event in self.happened(*TAKING)]
+        back = [event.refund_id for event in self.happened(*LEAVING)]
+        failed = [event.payout_id for event in self.happened(Order.PayoutFailed)]
+        for ids in (paid, gone, back, failed):
+            assert len(ids) == len(set(ids))
 
     @invariant()
     def the_end_is_the_end(self):
-        """A vignette or a finished refund: after it there is only money that nobody awaited, and mail."""
-        assert self.ended_as in {None, self.order.status}
+        """A vignette or a refund: after it there is only money that nobody awaited, or that comes back, and mail."""
+        assert self.ended_as is not Status.ISSUED or self.order.status is Status.ISSUED
+        assert self.ended_as is not Status.REFUNDED or self.order.refund is not None
         if self.order.status in ENDED:
             self.ended_as = self.order.status
         ends = [place for place, each in enumerate(self.log) if type(each) in ENDINGS]
         after = self.log[ends[0] + 1 :] if ends else []
-        assert {type(each) for each in after} <= AFTER_THE_END
+        assert {type(each) for each in after} <= AFTER_THE_END | (
+            {Order.OrderRefunded} & set(self.failed_back())
+        )
 
     @invariant()
     def what_is_scheduled_has_a_deadline(self):
@@ -383,11 +494,19 @@ class AnyOrder(RuleBasedStateMachine):
                 assert not called
                 called = True
 
-    def happened(self, event_class):
-        return [event for event in self.log if type(event) is event_class]
+    def happened(self, *event_classes):
+        return [event for event in self.log if type(event) in event_classes]
 
-    def total(self, event_class):
-        return sum(event.amount.amount for event in self.happened(event_class))
+    def out(self):
+        """What has left, or is in a file for the bank, by its name; as the order has it."""
+        paid = {each: amount.amount for each, amount in self.order.account.payouts.items()}
+        filed = {each.payout_id: each.amount.amount for each in self.order.payouts.values() if each.file_id}
+        return paid | filed
+
+    def failed_back(self):
+        """The kinds of payouts that had left before they came back."""
+        failed = {event.payout_id for event in self.happened(Order.PayoutFailed)}
+        return [type(event) for event in self.happened(*LEAVING) if event.refund_id in failed]
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -74,6 +74,7 @@ def test_paid_early_is_due_twelve_hours_before(order):
     order.then_due("2026-07-19 12:00", "lead")
 
 
+@pytest.mark.case(17)
 def test_the_same_payment_twice(order):
     """Case 17: one payment_id counts once, whenever the notice says it arrived."""
     order.given(placed(), paid(czk(399)))
@@ -81,6 +82,7 @@ def test_the_same_payment_twice(order):
     order.then_nothing()
 
 
+@pytest.mark.case(17)
 def test_a_payment_id_stands_for_one_amount(order):
     """Case 17: the same id with another amount is a mistake of the payer's side, never counted."""
     order.given(placed(), paid(czk(100)))
@@ -88,6 +90,7 @@ def test_a_payment_id_stands_for_one_amount(order):
     order.then_refused(errors.PaymentIdReused, field="payment_id")
 
 
+@pytest.mark.case(20)
 def test_a_second_payment(order):
     """Case 20: it is kept as surplus, and the order goes on."""
     order.given(placed(), paid())
@@ -98,6 +101,7 @@ def test_a_second_payment(order):
     order.then_status("scheduled")
 
 
+@pytest.mark.case(20)
 def test_a_second_payment_after_the_vignette_holds_nothing(order):
     """Case 20: the start has passed by then, which must not put a finished order on hold."""
     order.given(placed(), paid(), registration_started(), issued())
@@ -106,6 +110,7 @@ def test_a_second_payment_after_the_vignette_holds_nothing(order):
     order.then_status("issued")
 
 
+@pytest.mark.case(21)
 def test_too_little(order):
     """Case 21: it is not paid, and the exact rest is known."""
     order.given(placed())
@@ -116,6 +121,7 @@ def test_too_little(order):
     assert order.order.outstanding == czk(99)
 
 
+@pytest.mark.case(21)
 def test_the_rest_completes_it(order):
     """Case 21: the deadline counts from the money that completed the price."""
     order.given(placed(start="2026-07-02"), paid(czk(300)))
@@ -124,6 +130,7 @@ def test_the_rest_completes_it(order):
     order.then_due("2026-07-01 20:01", "grace")
 
 
+@pytest.mark.case(22)
 def test_too_much(order):
     """Case 22: it is processed, and the rest goes back."""
     order.given(placed())
@@ -132,6 +139,7 @@ def test_too_much(order):
     order.then_status("scheduled")
 
 
+@pytest.mark.case(24)
 def test_another_currency(order):
     """Case 24: never converted, never counted: a person decides."""
     order.given(placed())
@@ -147,6 +155,7 @@ def test_a_payment_is_above_zero(order, amount):
     order.then_refused(errors.InvalidValue, field="amount.amount")
 
 
+@pytest.mark.case(26)
 def test_money_for_a_refunded_order(order):
     """Case 26: it never revives; the money is surplus."""
     order.given(placed(), paid(), refund_requested(), refund_confirmed(czk(399)))
@@ -157,6 +166,7 @@ def test_money_for_a_refunded_order(order):
     order.then_status("refunded")
 
 
+@pytest.mark.case(26)
 def test_money_for_an_expired_order(order):
     """Case 26: nothing about it looks paid, and no deadline begins."""
     order.given(placed(), expired(at="2026-08-04 00:00"))
@@ -167,6 +177,7 @@ def test_money_for_an_expired_order(order):
     assert order.order.generation == 0
 
 
+@pytest.mark.case(26)
 def test_late_money_goes_back(order):
     """Case 26: the surplus of an expired order can be returned."""
     order.given(placed(), expired(at="2026-08-04 00:00"), paid(czk(399)))
@@ -174,6 +185,7 @@ def test_late_money_goes_back(order):
     order.then(event(Order.SurplusReturned, refund_id="out-1", amount=czk(399)))
 
 
+@pytest.mark.case(27)
 def test_a_notice_pays_for_nothing(order):
     """Case 27: authorised, pending and test money is a fact, and nothing more."""
     order.given(placed())
@@ -183,6 +195,7 @@ def test_a_notice_pays_for_nothing(order):
     assert order.order.outstanding == czk(399)
 
 
+@pytest.mark.case(27)
 def test_a_notice_becomes_money(order):
     """Case 27: the same id, booked, counts."""
     order.given(placed(), noticed(czk(399)))
@@ -191,6 +204,7 @@ def test_a_notice_becomes_money(order):
     order.then_status("scheduled")
 
 
+@pytest.mark.case(17, 27)
 @pytest.mark.parametrize("known", [noticed(czk(399)), paid(czk(399))])
 def test_a_notice_that_says_nothing_new(order, known):
     """Cases 17, 27: repeated, or overtaken by the money itself."""
@@ -256,6 +270,7 @@ def test_too_early_to_expire(order):
     order.then_nothing()
 
 
+@pytest.mark.case(21)
 def test_money_that_came_in_part_goes_back(order):
     """Case 21: what nobody completed is returned when the order ends."""
     order.given(placed(), paid(czk(300)))

@@ -108,6 +108,7 @@ def test_confirmed_twice(order):
     order.then(event(Order.SurplusReturned, refund_id="out-2", amount=czk(399)))
 
 
+@pytest.mark.case(20, 22)
 def test_a_surplus_in_parts(order):
     """Cases 20, 22: each part by its own id, each once, never above what is over."""
     order.given(placed(), paid(czk(500)), refund_confirmed(czk(60), "out-1"))

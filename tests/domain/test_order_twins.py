@@ -110,7 +110,10 @@ def test_accepted_twice(order):
     order.then_nothing()
 
 
-@pytest.mark.parametrize("past", [(), (paid(),), (paid(at="2026-07-20 23:58"),)])
+@pytest.mark.parametrize(
+    "past",
+    [(), (paid(),), (paid(at="2026-07-20 23:58"),), (paid(), held_as_twin(), refund_requested())],
+)
 def test_nothing_to_accept(order, past):
     order.given(placed(), *past)
     order.when(accept_twin())

@@ -13,6 +13,7 @@ from vignettes.domain.money import Money
 from vignettes.domain.references import (
     creditor_reference,
     epc,
+    neighbours,
     number_from_serial,
     parse_number,
     spayd,
@@ -84,6 +85,47 @@ def test_every_error_of_one_digit_is_caught_in_every_form(serial):
             for wrong in set("0123456789") - {right}:
                 if right.isdigit():
                     assert parse_number(text[:place] + wrong + text[place + 1 :]) is None
+
+
+@given(
+    SERIALS,
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.sampled_from(["wrong", "swapped", "missing", "too much"]),
+)
+def test_one_mistake_of_a_typist_is_found_back(serial, place, digit, mistake):
+    """Each of the four mistakes has the right number among its neighbours."""
+    number = number_from_serial(serial)
+    symbol = variable_symbol(number)
+    typed = {
+        "wrong": symbol[:place] + str(digit) + symbol[place + 1 :],
+        "swapped": symbol[:place] + symbol[place : place + 2][::-1] + symbol[place + 2 :],
+        "missing": symbol[:place] + symbol[place + 1 :],
+        "too much": symbol[:place] + str(digit) + symbol[place:],
+    }[mistake]
+    assert typed == symbol or number in neighbours(typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["6562305985", "6652305984", "656230594", "65623055984", "1000000000", "9999999999"]
+)
+def test_neighbours_are_all_that_one_mistake_can_mean(typed):
+    """As many as trying every digit in every place finds, and no more."""
+    digits = "0123456789"
+    by_length = {
+        9: {typed[:place] + digit + typed[place:] for place in range(10) for digit in digits},
+        10: {typed[:place] + digit + typed[place + 1 :] for place in range(10) for digit in digits}
+        | {typed[:place] + typed[place : place + 2][::-1] + typed[place + 2 :] for place in range(9)},
+        11: {typed[:place] + typed[place + 1 :] for place in range(11)},
+    }
+    possible = {parse_number(each) for each in by_length[len(typed)] - {typed}} - {None}
+    assert set(neighbours(typed)) == possible
+
+
+@pytest.mark.parametrize("digits", ["", "1", "12345678", "123456789012"])
+def test_what_is_far_from_ten_digits_has_no_neighbours(digits):
+    """Two mistakes are too many to tell what was meant."""
+    assert neighbours(digits) == ()
 
 
 def test_no_two_serials_share_a_number():

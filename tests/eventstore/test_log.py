@@ -28,7 +28,7 @@ from eventstore_helpers import (
 from vignettes.domain import errors
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
-from vignettes.eventstore.codec import UnknownEvent
+from vignettes.eventstore.codec import AGGREGATES, UnknownEvent
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.orders import Orders, UnsafeConfiguration
 from vignettes.eventstore.recorder import APPEND_LOCK
@@ -48,6 +48,11 @@ TOPICS = {
     "order.payment-noticed.v1",
     "order.surplus-set-aside.v1",
     "order.surplus-returned.v1",
+    "order.payment-reversed.v1",
+    "order.payment-taken-back.v1",
+    "order.payout-approved.v1",
+    "order.payout-ordered.v1",
+    "order.payout-failed.v1",
     "order.details-corrected.v2",
     "order.email-corrected.v2",
     "order.start-wished.v1",
@@ -66,6 +71,23 @@ TOPICS = {
     "order.refunded.v1",
     "order.expired.v1",
     "order.personal-data-erased.v1",
+    "bank-payment.booked.v1",
+    "bank-payment.arrived.v1",
+    "bank-payment.matched.v1",
+    "bank-payment.queued.v1",
+    "bank-payment.allocated.v1",
+    "bank-payment.counted.v1",
+    "bank-payment.share-refused.v1",
+    "bank-payment.reassignment-asked.v1",
+    "bank-payment.share-released.v1",
+    "bank-payment.reassignment-refused.v1",
+    "bank-payment.line-recognised.v1",
+    "bank-payment.reversed.v1",
+    "bank-payment.return-approved.v1",
+    "bank-payment.return-ordered.v1",
+    "bank-payment.return-failed.v1",
+    "bank-payment.returned.v1",
+    "bank-payment.personal-data-erased.v1",
 }
 
 _INSERT = (
@@ -185,16 +207,17 @@ def test_the_append_lock_asks_no_right_but_insert(database, orders):
 def event_classes():
     return {
         value
-        for value in vars(Order).values()
+        for kept in AGGREGATES
+        for value in vars(kept).values()
         if isinstance(value, type)
-        and issubclass(value, Order.Event)
-        and value not in {Order.Event, Order.Created}
+        and issubclass(value, kept.Event)
+        and value not in {kept.Event, kept.Created}
     }
 
 
 def test_topics_are_those_of_the_first_release_and_more():
     """Renaming one would make history unreadable; adding one is added here."""
-    assert all(re.fullmatch(r"order\.[a-z-]+\.v[1-9]", topic) for topic in TOPICS)
+    assert all(re.fullmatch(r"(order|bank-payment)\.[a-z-]+\.v[1-9]", topic) for topic in TOPICS)
     assert {get_topic(each) for each in event_classes()} == TOPICS
 
 

@@ -82,6 +82,30 @@ class PaymentIdReused(DomainError):
     code = "conflict"
 
 
+class PaymentNotFound(DomainError):
+    """There is no such payment."""
+
+    code = "not_found"
+
+
+class PaymentSettled(DomainError):
+    """This payment does not wait for that: it counts for an order, or its money has gone back."""
+
+    code = "conflict"
+
+
+class RefundUnderWay(DomainError):
+    """The money of this payment is on its way back through its order already."""
+
+    code = "conflict"
+
+
+class PaidOutAlready(DomainError):
+    """This money was put into a payout file already, or is none to be paid out any more."""
+
+    code = "conflict"
+
+
 class CommandIdReused(DomainError):
     """This command_id was used for another command already."""
 

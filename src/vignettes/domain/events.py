@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from vignettes.domain.account import Payout
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Consent, Consents, Details, Payment, Vignette
 from vignettes.domain.folding import Beginning, Evolving
@@ -50,6 +51,41 @@ class OrderEvents:
         TOPIC = "order.surplus-returned.v1"
         refund_id: str
         amount: Money
+
+    class PaymentReversed(Event):
+        """`surplus` and `refund` are those of the order after it; `amount` is zero for what it never had."""
+
+        TOPIC = "order.payment-reversed.v1"
+        payment_id: str
+        amount: Money
+        surplus: Money
+        refund: Money | None
+
+    class PaymentTakenBack(Event):
+        """It was matched wrongly; fields as in PaymentReversed. What is to be refunded is never touched by it."""
+
+        TOPIC = "order.payment-taken-back.v1"
+        payment_id: str
+        amount: Money
+        surplus: Money
+
+    class PayoutApproved(Event):
+        TOPIC = "order.payout-approved.v1"
+        payout: Payout
+        to_account: ContactText
+
+    class PayoutOrdered(Event):
+        TOPIC = "order.payout-ordered.v1"
+        payout_id: str
+        file_id: str
+
+    class PayoutFailed(Event):
+        """The bank did not carry it out, or brought it back. `surplus` and `refund` are those of the order after it."""
+
+        TOPIC = "order.payout-failed.v1"
+        payout_id: str
+        surplus: Money
+        refund: Money | None
 
     class DetailsCorrected(Event):
         TOPIC = "order.details-corrected.v2"

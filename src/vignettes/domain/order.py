@@ -9,14 +9,14 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, event
 
 from vignettes.domain import errors, schedule
-from vignettes.domain.account import Account
+from vignettes.domain.account import Account, Payout
 from vignettes.domain.catalogue import Price
 from vignettes.domain.details import Consent, Consents, Details, Payment, Status, Vignette
 from vignettes.domain.events import OrderEvents
 from vignettes.domain.money import Money
 from vignettes.domain.outages import Outage
+from vignettes.domain.paying import Paying
 from vignettes.domain.personal import DataClass
-from vignettes.domain.planning import Planning
 from vignettes.domain.schedule import Terms
 
 WITHDRAWAL = timedelta(days=14)
@@ -26,7 +26,7 @@ USUAL = Terms()
 """What an order is served by unless the operator says otherwise."""
 
 
-class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
+class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
     """A driver's wish for one vignette, from placing to issue or refund."""
 
     TOPIC = "order"
@@ -80,6 +80,9 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
         self.vignette: Vignette | None = None
         self.refund: Money | None = None
         self.refunded = False
+        self.refunded_by: str | None = None
+        self.payouts: Mapping[str, Payout] = {}
+        self.payouts_made = 0
         self.expired = False
         self.erased: frozenset[DataClass] = frozenset()
 
@@ -112,22 +115,6 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
             language=language,
             consents=tuple(consents),
         )
-
-    def receive_payment(self, payment: Payment, at: datetime, outages: Iterable[Outage] = ()) -> None:
-        """Count money once per payment_id (17); what is over is kept for a refund (20, 22, 26)."""
-        if self.account.knows(payment):
-            return
-        reason = "overpaid" if self.outstanding else "not_awaited"
-        over = (payment.amount - self.outstanding).positive()  # also refuses another currency (24)
-        if not payment.booked:
-            self.trigger_event(self.PaymentNoticed, timestamp=at, payment=payment)
-            return
-        if self.outstanding and not payment.amount < self.outstanding:
-            self._regard(outages, self.details, payment.received_at, at)
-        self.trigger_event(self.PaymentReceived, timestamp=at, payment=payment)
-        if over:
-            self.trigger_event(self.SurplusSetAside, timestamp=at, amount=over, reason=reason)
-        self._hold_if_passed(at)
 
     def correct_details(self, details: Details, at: datetime, outages: Iterable[Outage] = ()) -> None:
         """Change what will be registered. Refused once registration has started (promise 7, case 40)."""
@@ -214,39 +201,6 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
             said = {"valid_from": valid_from, "valid_until": valid_until}
             self.trigger_event(self.ValidityChanged, timestamp=at, **said)
 
-    def request_refund(self, reason: str, at: datetime) -> None:
-        """Give the money back before the service is provided (promise 10); never both (cases 29, 41)."""
-        if self.started_at:
-            raise errors.NotRefundable
-        if self.refund is not None:
-            return
-        if not self.account.credited:
-            raise errors.NotPaid
-        self.trigger_event(self.RefundRequested, timestamp=at, amount=self.account.credited, reason=reason)
-
-    def refund_unanswered(self, at: datetime) -> None:
-        """Give the money back when a rejection was not answered in time (case 49)."""
-        if self.answer_by and at >= self.answer_by:
-            self.request_refund("unanswered", at)
-
-    def confirm_refund(self, refund_id: str, amount: Money, at: datetime) -> None:
-        """Keep, once per refund_id, that money left for the payer: the requested refund, or surplus."""
-        if self.account.has_paid_out(refund_id, amount):
-            return
-        if amount == self.refund and not self.refunded:
-            self.trigger_event(self.OrderRefunded, timestamp=at, refund_id=refund_id, amount=amount)
-        elif amount.amount > 0 and not self.account.surplus_open < amount:
-            self.trigger_event(self.SurplusReturned, timestamp=at, refund_id=refund_id, amount=amount)
-        else:
-            raise errors.NotRefundable("No refund of this amount is open.", field="amount")
-
-    def expire(self, at: datetime) -> None:
-        """End an order that nobody paid in time; money that came in part goes back."""
-        if self.is_open and not self.is_paid and at >= self.details.unpaid_until(self.terms):
-            self.trigger_event(self.OrderExpired, timestamp=at)
-            if self.account.credited:
-                self.request_refund("expired", at)
-
     def erase(self, classes: Collection[DataClass], at: datetime) -> None:
         """Let go of who ordered, or for which vehicle. Refused while the order is under way (case 55)."""
         if not self.has_ended:
@@ -278,6 +232,34 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
     @event(OrderEvents.SurplusReturned)
     def _surplus_returned(self, refund_id: str, amount: Money) -> None:
         self.account = self.account.with_surplus_returned(refund_id, amount)
+        self._close_payout(refund_id)
+
+    @event(OrderEvents.PaymentReversed)
+    def _payment_reversed(self, payment_id: str, amount: Money, surplus: Money, refund: Money | None) -> None:
+        self._let_go(payment_id, amount, surplus, refund)
+
+    @event(OrderEvents.PaymentTakenBack)
+    def _payment_taken_back(self, payment_id: str, amount: Money, surplus: Money) -> None:
+        self._let_go(payment_id, amount, surplus, self.refund)
+
+    @event(OrderEvents.PayoutApproved)
+    def _payout_approved(self, payout: Payout) -> None:
+        self.payouts = {**self.payouts, payout.payout_id: payout}
+        self.payouts_made += 1
+
+    @event(OrderEvents.PayoutOrdered)
+    def _payout_ordered(self, payout_id: str, file_id: str) -> None:
+        self.payouts = {**self.payouts, payout_id: replace(self.payouts[payout_id], file_id=file_id)}
+
+    @event(OrderEvents.PayoutFailed)
+    def _payout_failed(self, payout_id: str, surplus: Money, refund: Money | None) -> None:
+        of_refund = payout_id == self.refunded_by
+        self.account = self.account.without_payout(payout_id, surplus, of_surplus=not of_refund)
+        if of_refund:
+            self.refunded, self.refunded_by = False, None
+        self.refund = refund
+        self._close_payout(payout_id)
+        self._refund_is(refund)
 
     @event(OrderEvents.DetailsCorrected)
     def _details_corrected(self, timestamp: datetime, details: Details, price: Price) -> None:
@@ -367,7 +349,8 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
     @event(OrderEvents.OrderRefunded)
     def _order_refunded(self, refund_id: str, amount: Money) -> None:
         self.account = self.account.with_payout(refund_id, amount)
-        self.refunded = True
+        self.refunded, self.refunded_by = True, refund_id
+        self._close_payout(refund_id)
 
     @event(OrderEvents.OrderExpired)
     def _order_expired(self) -> None:
@@ -383,6 +366,22 @@ class Order(Planning, Aggregate, created_event_name="OrderPlaced"):
             self.rejection = None
             if self.vignette:
                 self.vignette = replace(self.vignette, authorisation_code=None)
+
+    def _let_go(self, payment_id: str, amount: Money, surplus: Money, refund: Money | None) -> None:
+        self.account = self.account.without_payment(payment_id, amount, surplus)
+        self._refund_is(refund)
+        if self.is_open and not self.is_paid and not self.started_at:
+            self.paid_at = None
+
+    def _refund_is(self, refund: Money | None) -> None:
+        """Stand with this refund. One of nothing is over: the bank has given it all back by itself (29)."""
+        self.refund = refund
+        self.refunded = self.refunded or (refund is not None and not refund)
+        self.payouts = self._covered(self.payouts)
+
+    def _close_payout(self, payout_id: str) -> None:
+        open_ = {each: payout for each, payout in self.payouts.items() if each != payout_id}
+        self.payouts = self._covered(open_)
 
     def _no_longer_rejected(self) -> None:
         self.rejected, self.rejection_code, self.rejection = False, None, None

@@ -53,14 +53,14 @@ class Planning(OrderEvents, Standing):
         """Go on with a second order for the same vehicle and period: both are meant."""
         if self.twin_accepted:
             return
-        if self.hold != TWIN:
+        if self.hold != TWIN or not self.is_open:
             raise errors.OrderClosed("It is not held for another order of the same vehicle and period.")
         self.trigger_event(self.TwinAccepted, timestamp=at, twin=self.held_because_of)
         self._hold_if_passed(at)
 
     def release_twin(self, twin: UUID, at: datetime) -> None:
         """Go on when the order that this one was held for is none any more: its money went back, or never came."""
-        if self.hold == TWIN and self.held_because_of == twin:
+        if self.hold == TWIN and self.held_because_of == twin and self.is_open:
             self.trigger_event(self.HoldReleased, timestamp=at)
             self._hold_if_passed(at)
 

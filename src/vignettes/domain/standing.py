@@ -46,6 +46,14 @@ class Standing:
         return rest if self.is_open else zero(rest.currency)
 
     @property
+    def owed(self) -> Money:
+        """What is owed to us: money was taken back after the start, or after it had gone back (28, 29)."""
+        counts = self.price.total if self.started_at else zero(self.price.total.currency)
+        if self.refund is not None:
+            counts = self.refund
+        return (counts - self.account.credited).positive()
+
+    @property
     def is_paid(self) -> bool:
         return not self.account.credited < self.price.total
 
@@ -62,13 +70,13 @@ class Standing:
     @property
     def can_be_refunded(self) -> bool:
         """Money is here that can still be asked back (promise 10)."""
-        return self.is_open and not self.started_at and bool(self.account.credited)
+        return self.is_open and not self.started_at and self.account.credited.amount > 0
 
     @property
     def has_ended(self) -> bool:
-        """Nothing is owed any more, neither a vignette nor money (case 55)."""
+        """Nothing is owed any more by anybody, neither a vignette nor money (case 55)."""
         over = self.status in {Status.ISSUED, Status.REFUNDED, Status.EXPIRED}
-        return over and not self.account.surplus_open
+        return over and not self.account.surplus_open and not self.owed
 
     @property
     def status(self) -> Status:
@@ -85,7 +93,7 @@ class Standing:
             return Status.ACTION_NEEDED
         if self.is_paid:
             return Status.ON_HOLD if self.hold else Status.SCHEDULED
-        return Status.PARTIALLY_PAID if self.account.credited else Status.AWAITING_PAYMENT
+        return Status.PARTIALLY_PAID if self.account.credited.amount > 0 else Status.AWAITING_PAYMENT
 
     @property
     def answer_by(self) -> datetime | None:

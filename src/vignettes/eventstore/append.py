@@ -8,9 +8,8 @@ import psycopg
 import structlog
 
 from vignettes.domain import errors
-from vignettes.domain.order import Order
 from vignettes.domain.references import number_from_serial
-from vignettes.eventstore.codec import OrderMapper
+from vignettes.eventstore.codec import Kept, OrderMapper
 from vignettes.eventstore.deciding import Command, Outcome, Reply, Round
 from vignettes.eventstore.journal import PASSING, Journal, Known, Seen, Wanted
 from vignettes.eventstore.personal import Vault
@@ -51,7 +50,7 @@ class Appender:
         self._vault = vault
         self._codec = OrderMapper(vault)
         self._numbers = numbers
-        self._orders: OrderedDict[UUID, Order] = OrderedDict()
+        self._orders: OrderedDict[UUID, Kept] = OrderedDict()
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -15,13 +15,20 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
-from vignettes.domain.events import OrderEvents
+from vignettes.domain.folding import Evolving
 from vignettes.domain.order import Order
+from vignettes.domain.payment import BankPayment
 from vignettes.domain.personal import DataClass, Personal
 from vignettes.eventstore.personal import Vault
 from vignettes.eventstore.upcasting import UPCASTERS, upcast
 
 ENVELOPE_VERSION = 1
+Kept = Order | BankPayment
+"""What the log tells the history of. Each has ids of its own; commands and views know which they are about."""
+
+AGGREGATES: tuple[type[Kept], ...] = (Order, BankPayment)
+#: With these, keys are destroyed.
+ERASURES = (Order.PersonalDataErased, BankPayment.PersonalDataErased)
 _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "originator_topic"})
 
 
@@ -48,6 +55,7 @@ class Recorded(NamedTuple):
     """
 
     position: int
+    #: Of the order, or the bank payment, that it happened to.
     order_id: UUID
     version: int
     type: str
@@ -66,13 +74,21 @@ class Recorded(NamedTuple):
 
 @cache
 def event_classes() -> dict[str, type[AggregateEvent]]:
-    """Return every event of an order by its topic."""
-    found = {
-        get_topic(value): value
-        for value in vars(Order).values()
-        if isinstance(value, type) and issubclass(value, OrderEvents.Event) and hasattr(value, "TOPIC")
-    }
+    """Return every event of an order or a bank payment by its topic."""
+    found = {get_topic(each): each for aggregate in AGGREGATES for each in _events_of(aggregate)}
     return cast("dict[str, type[AggregateEvent]]", found)
+
+
+def _events_of(aggregate: type[Kept]) -> Iterator[type[Evolving]]:
+    for value in vars(aggregate).values():
+        if isinstance(value, type) and issubclass(value, Evolving) and hasattr(value, "TOPIC"):
+            yield value
+
+
+def _begun_by(event_class: type[AggregateEvent]) -> str:
+    """Return the topic of what an event brings into being."""
+    [begun] = (each for each in AGGREGATES if event_class in vars(each).values())
+    return get_topic(begun)
 
 
 @cache
@@ -151,7 +167,7 @@ def _form(event_class: type[AggregateEvent]) -> _Form:
         validator.validate_json,
         validator.validate_python,
         tuple((each.holder, each.data_class, each.path[-1]) for each in _marked(event_class)),
-        {"originator_topic": get_topic(Order)} if issubclass(event_class, Aggregate.Created) else {},
+        {"originator_topic": _begun_by(event_class)} if issubclass(event_class, Aggregate.Created) else {},
     )
 
 

@@ -12,16 +12,15 @@ from eventsourcing.persistence import StoredEvent
 from pydantic_core import to_json
 
 from vignettes.domain import errors
-from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
-from vignettes.eventstore.codec import Envelope, OrderMapper
+from vignettes.eventstore.codec import ERASURES, Envelope, Kept, OrderMapper
 from vignettes.eventstore.journal import PRIVATE, Cover, Destroyed, Entry, Known, Seen
 from vignettes.eventstore.personal import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request to decide on one order. `decide` gets the order (None when there is none) and the time.
+    """A request to decide on one order, or bank payment. `decide` gets it (None when there is none) and the time.
 
     `answer` is kept as it is, the lists of `private` sealed: they are empty once erased. Whether another order is for
     the same `cover` is told to `private`.
@@ -32,9 +31,9 @@ class Command:
     payload_hash: bytes
     actor: str
     order_id: UUID | None
-    decide: Callable[[Order | None, datetime], Order]
-    answer: Callable[[Order], dict[str, Any]]
-    private: Callable[[Order, bool], dict[str, list[str]]] = lambda *_: {}
+    decide: Callable[[Any, datetime], Kept]
+    answer: Callable[[Any], dict[str, Any]]
+    private: Callable[[Any, bool], dict[str, list[str]]] = lambda *_: {}
     cover: Cover | None = None
     payment_id: str | None = None
     erases: bool = False
@@ -95,7 +94,7 @@ class Round:
     """
 
     def __init__(
-        self, seen: Seen, orders: OrderedDict[UUID, Order], vault: Vault, codec: OrderMapper
+        self, seen: Seen, orders: OrderedDict[UUID, Kept], vault: Vault, codec: OrderMapper
     ) -> None:
         self._seen = seen
         self._orders = orders
@@ -136,7 +135,7 @@ class Round:
         claimed = self._claimed.get(command.payment_id) if command.payment_id else None
         return claimed is not None and claimed != command.order_id
 
-    def _decide(self, command: Command, order: Order | None) -> tuple[Entry, dict[str, Any]]:
+    def _decide(self, command: Command, order: Kept | None) -> tuple[Entry, dict[str, Any]]:
         at = max(self._seen.now, order.modified_on) if order else self._seen.now
         try:
             self._check_owner(command, order)
@@ -158,7 +157,7 @@ class Round:
         self._orders.move_to_end(order.id)
         return decided
 
-    def _check_owner(self, command: Command, order: Order | None) -> None:
+    def _check_owner(self, command: Command, order: Kept | None) -> None:
         """Refuse money that counts for another order already, whatever the command's own id (case 17)."""
         owner = self._seen.owners.get(command.payment_id) if command.payment_id else None
         if order and owner and owner != order.id:
@@ -167,7 +166,7 @@ class Round:
     def _entry(
         self,
         command: Command,
-        order: Order | None,
+        order: Kept | None,
         body: dict[str, Any],
         private: dict[str, list[str]],
         at: datetime,
@@ -210,8 +209,8 @@ class Round:
         }
         return {PRIVATE: sealed}
 
-    def _spoil(self, order: Order | UUID | None) -> None:
-        order_id = order.id if isinstance(order, Order) else order
+    def _spoil(self, order: Kept | UUID | None) -> None:
+        order_id = order if isinstance(order, UUID) or order is None else order.id
         if order_id:
             self._orders.pop(order_id, None)
             self._vault.forget(order_id)
@@ -236,7 +235,7 @@ class Round:
 
 def _destroyed(events: Sequence[Any]) -> Iterator[Destroyed]:
     for event in events:
-        if isinstance(event, Order.PersonalDataErased):
+        if isinstance(event, ERASURES):
             yield Destroyed(
                 event.originator_id,
                 contact=DataClass.CONTACT in event.classes,

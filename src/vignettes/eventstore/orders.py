@@ -9,7 +9,7 @@ from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment, strtobool
 
 from vignettes.domain.order import Order
-from vignettes.eventstore.codec import OrderMapper, Recorded
+from vignettes.eventstore.codec import Kept, OrderMapper, Recorded
 from vignettes.eventstore.personal import SELECT_KEYS, Vault
 from vignettes.eventstore.recorder import LogDatastore, LogFactory, LogRecorder
 
@@ -59,9 +59,10 @@ class Orders(Application[UUID]):
     def find(self, order_id: UUID, *, version: int | None = None) -> Order | None:
         """Return the order as it is, or as it was at `version`; None when there is none."""
         try:
-            return self.repository.get(order_id, version=version)
+            found: Kept = self.repository.get(order_id, version=version)
         except AggregateNotFoundError:
             return None
+        return found if isinstance(found, Order) else None
 
     def history(self, order_id: UUID) -> list[Recorded]:
         """Return every event of one order with its envelope and position, in order."""

@@ -257,6 +257,53 @@ class ConfirmRefund(Command):
     amount: Amount
 
 
+class ReversePayment(Command):
+    """The bank, or a provider, has taken money back that this order was told of (payments service)."""
+
+    subject = "orders.v1.reverse_payment"
+
+    order_id: UUID
+    payment_id: Line
+
+
+class TakeBackPayment(Command):
+    """Money was matched to this order wrongly: it is to let go of it (payments service)."""
+
+    subject = "orders.v1.take_back_payment"
+
+    order_id: UUID
+    payment_id: Line
+
+
+class ApprovePayout(Command):
+    """Let money of an order that is open go back to an account: its refund, or what came in too much."""
+
+    subject = "orders.v1.approve_payout"
+
+    order_id: UUID
+    purpose: Literal["refund", "surplus"]
+    account: Line
+
+
+class OrderPayout(Command):
+    """A payout goes into this file for the bank, and into no other (payments service)."""
+
+    subject = "orders.v1.order_payout"
+
+    order_id: UUID
+    payout_id: Line
+    file_id: Line
+
+
+class FailPayout(Command):
+    """A payout has not reached anybody: its money is open again (payments service)."""
+
+    subject = "orders.v1.fail_payout"
+
+    order_id: UUID
+    payout_id: Line
+
+
 class EraseOrder(Command):
     """Destroy the keys of an ended order's personal data: it is gone wherever it was (privacy officer).
 
@@ -274,7 +321,9 @@ class EraseOrder(Command):
 
 OpenCommand = Place | ReceivePayment | CorrectDetails | CorrectEmail | StartRegistration | RequestRefund
 RegisteringCommand = StartDueRegistration | RecordIssue | RecordRejection | RecordValidity | CallPerson
-MoneyCommand = ExpireOrder | RefundUnanswered | ConfirmRefund
+MoneyTold = ReceivePayment | ReversePayment | TakeBackPayment
+PayoutCommand = ApprovePayout | OrderPayout | FailPayout | ConfirmRefund
+MoneyCommand = ExpireOrder | RefundUnanswered | ReversePayment | TakeBackPayment | PayoutCommand
 PlanningCommand = RegardOutage | HoldAsTwin | ReleaseTwin | AcceptTwin | ChangeTerms
 InternalCommand = RegisteringCommand | PlanningCommand | MoneyCommand | EraseOrder
 AnyCommand = OpenCommand | InternalCommand

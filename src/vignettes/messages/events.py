@@ -64,6 +64,45 @@ class SurplusReturned(OrderEvent):
     amount: Amount
 
 
+class PaymentReversed(OrderEvent):
+    """Money was taken back by the bank: what is outstanding now; what is owed, where it was spent already."""
+
+    payment_id: str
+    amount: Amount
+    outstanding: Amount
+    owed: Amount
+
+
+class PaymentTakenBack(OrderEvent):
+    """Money was matched wrongly, and counts for another order, or for none; the rest as in PaymentReversed."""
+
+    payment_id: str
+    amount: Amount
+    outstanding: Amount
+    owed: Amount
+
+
+class PayoutApproved(OrderEvent):
+    """The requested refund, or surplus, may leave for the payer; to which account is not told."""
+
+    payout_id: str
+    purpose: Literal["refund", "surplus"]
+    amount: Amount
+
+
+class PayoutOrdered(OrderEvent):
+    """A payout was put into a file for the bank."""
+
+    payout_id: str
+    file_id: str
+
+
+class PayoutFailed(OrderEvent):
+    """A payout has not reached the payer; its money is open again."""
+
+    payout_id: str
+
+
 class DetailsCorrected(OrderEvent):
     """What will be registered was changed."""
 
@@ -178,6 +217,11 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "payment-noticed": PaymentNoticed,
     "surplus-set-aside": SurplusSetAside,
     "surplus-returned": SurplusReturned,
+    "payment-reversed": PaymentReversed,
+    "payment-taken-back": PaymentTakenBack,
+    "payout-approved": PayoutApproved,
+    "payout-ordered": PayoutOrdered,
+    "payout-failed": PayoutFailed,
     "details-corrected": DetailsCorrected,
     "email-corrected": EmailCorrected,
     "start-wished": StartWished,

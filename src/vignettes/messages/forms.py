@@ -25,7 +25,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-def _plain_line(text: str) -> str:
+def plain_line(text: str) -> str:
     """Refuse controls and line breaks at the edge: some of these texts end in mail headers (CVE-2026-1299)."""
     if found := _CONTROL.search(text):
         raise ValueError(f"holds the control character U+{ord(found[0]):04X}")
@@ -62,9 +62,9 @@ def _in_calendar(at: datetime) -> datetime:
     return at
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_line)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(plain_line)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
-Email = Annotated[str, Field(max_length=254), AfterValidator(_plain_line), AfterValidator(_mailbox)]
+Email = Annotated[str, Field(max_length=254), AfterValidator(plain_line), AfterValidator(_mailbox)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 MinorUnits = Annotated[int, Field(ge=-(10**15), le=10**15)]
 
@@ -79,7 +79,7 @@ class Amount(Message):
 class VehicleForm(Message):
     """A vehicle: country as ISO 3166 or distinguishing sign, plate as on the vehicle."""
 
-    country: Annotated[str, Field(min_length=1, max_length=3), AfterValidator(_plain_line)]
+    country: Annotated[str, Field(min_length=1, max_length=3), AfterValidator(plain_line)]
     plate: Annotated[str, Field(min_length=1, max_length=40)]
 
 

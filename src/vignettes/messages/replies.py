@@ -4,21 +4,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
-from vignettes.messages import commands, outages, queries
+from vignettes.messages import commands, outages, payments, queries
+from vignettes.messages.answers import Answer, absent
 from vignettes.messages.forms import Amount, Message
-
-
-def _absent(value: object) -> bool:
-    """Leave a field out of the JSON rather than send null where the contract says that it may be missing."""
-    return value is None
-
-
-class Answer(BaseModel):
-    """Replies are ours: closed, but not strict about how we build them."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class Problem(Answer):
@@ -26,7 +16,7 @@ class Problem(Answer):
 
     code: str = Field(examples=["already_started", "command_id_reused", "invalid_request", "not_found"])
     message: str
-    field: str | None = Field(default=None, exclude_if=_absent)
+    field: str | None = Field(default=None, exclude_if=absent)
 
 
 class Refused(Answer):
@@ -62,8 +52,8 @@ class PaymentForm(Answer):
 
     variable_symbol: str
     creditor_reference: str
-    spayd: str | None = Field(default=None, exclude_if=_absent)
-    epc: str | None = Field(default=None, exclude_if=_absent)
+    spayd: str | None = Field(default=None, exclude_if=absent)
+    epc: str | None = Field(default=None, exclude_if=absent)
 
 
 class Placed(Done):
@@ -107,12 +97,26 @@ class Planned(Done):
     due: AwareDatetime | None
 
 
+class PayoutForm(Answer):
+    """Money on its way back; statements show it under its id."""
+
+    payout_id: str
+    purpose: str
+    amount: Amount
+
+
+class PayoutsUnderWay(Done):
+    """What of the order's money is on its way back."""
+
+    payouts: list[PayoutForm]
+
+
 class StartOutcome(Answer):
     """What became of one start; `code` says why it was refused."""
 
     command_id: UUID
     ok: bool
-    code: str | None = Field(default=None, exclude_if=_absent)
+    code: str | None = Field(default=None, exclude_if=absent)
 
 
 class Starts(Answer):
@@ -229,7 +233,26 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     commands.RegardOutage: Planned,
     commands.AcceptTwin: Planned,
     commands.ChangeTerms: Planned,
+    commands.ReversePayment: Planned,
+    commands.TakeBackPayment: Planned,
+    commands.ApprovePayout: PayoutsUnderWay,
+    commands.OrderPayout: PayoutsUnderWay,
+    commands.FailPayout: PayoutsUnderWay,
     commands.StartDueRegistrations: Starts,
+    payments.ImportFile: payments.FileTaken,
+    payments.BookEntries: payments.Booked,
+    payments.NoteFile: payments.FileNoted,
+    payments.AskStandings: payments.Standings,
+    payments.TakeNotice: payments.NoticeTaken,
+    payments.AskReview: payments.ReviewQueue,
+    payments.Allocate: payments.PaymentMoved,
+    payments.Reassign: payments.PaymentMoved,
+    payments.PlaceReversal: payments.PaymentMoved,
+    payments.ReturnPayment: payments.PaymentMoved,
+    payments.AskPayouts: payments.Payouts,
+    payments.ApproveRefund: PayoutsUnderWay,
+    payments.PayOut: payments.PayoutFile,
+    payments.AskBalance: payments.Balance,
     outages.AskOutages: Outages,
     outages.AnnounceOutage: OutageOnRecord,
     outages.WithdrawOutage: OutageOnRecord,
