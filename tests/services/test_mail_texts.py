@@ -19,6 +19,7 @@ from vignettes.services.authorities import RejectionCode
 from vignettes.services.mails import LANGUAGES, MailFacts, MailKind, render
 from vignettes.services.mails.language import CATALOGUES, LOCALES, Language
 from vignettes.services.mails.texts import TEMPLATES, _told, environment
+from vignettes.services.payment_codes import PaymentCode
 
 FACTS = MailFacts(
     order_number="V1234567802",
@@ -54,11 +55,13 @@ FACTS = MailFacts(
     support_whatsapp="+420 600 000 000",
 )
 CODES = get_args(RejectionCode)
+CODE = PaymentCode("spayd", "SPD*1.0*ACC:CZ6508000000192000145399*AM:399.00*CC:CZK*X-VS:1234567802")
 EVERY_MAIL = [(kind, language) for kind in MailKind for language in LANGUAGES]
 REASONS = {
     "held": ["start_passed", "too_late_for_authority", "same_vehicle_and_period", "else", None],
     "rejected": ["Vehicle class unknown.", "e17", "plate_not_accepted", None],
     "refund": ["overpaid", "cheaper_product", "not_awaited", "expired", None],
+    "payment_reversed": ["taken_back", "start_passed", None],
 }
 
 
@@ -118,12 +121,14 @@ def test_no_local_time_goes_without_its_zone(kind, language):
 def test_html_escapes_what_a_driver_typed_and_fetches_nothing(kind, language):
     """A plate is a free text for whoever wishes harm."""
     evil = "<script>alert('x')</script>"
-    mail = render(kind, language, replace(FACTS, plate=evil, reason=f"no {evil}", vehicle_country=evil))
+    facts = replace(FACTS, plate=evil, reason=f"no {evil}", vehicle_country=evil, payment_code=CODE)
+    mail = render(kind, language, facts)
     assert "<script" not in mail.html
     assert "&lt;script&gt;" in mail.html
     assert evil in mail.text
+    of_its_own = mail.html.replace(f'<img src="cid:{CODE.content_id}"', "")
     for fetched in ("src=", "url(", "<link", "@import", "<img"):
-        assert fetched not in mail.html
+        assert fetched not in of_its_own
 
 
 @pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
@@ -223,6 +228,46 @@ def test_underpaid_names_the_exact_rest():
     assert "Exactly CZK0.01 is missing" in text
     assert "Amount CZK0.01" in text
     assert "CZ65 0800" in text
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY_MAIL)
+def test_a_code_is_shown_where_payment_is_asked_for_and_nowhere_else(kind, language):
+    """Who sees no images loses nothing: the numbers stand above it, and in the plain text."""
+    for rest in (Money(0, "CZK"), Money(100, "CZK")):
+        mail = render(kind, language, replace(FACTS, payment_code=CODE, outstanding=rest))
+        asks = FACTS.creditor_reference in mail.text
+        assert (f"cid:{CODE.content_id}" in mail.html) == asks
+        assert asks == (
+            kind in {"placed", "underpaid", "payment_reversed"}
+            or (kind == "details_corrected" and bool(rest))
+        )
+        assert "cid:" not in mail.text
+    if asks:
+        image = mail.html.partition("<img")[2].partition(">")[0]
+        assert f'alt="{"QR code of this payment" if language == "en" else "Code QR de ce paiement"}"' in image
+    assert "<img" not in render(kind, language, replace(FACTS, payment_code=None)).html
+
+
+@pytest.mark.case(28)
+def test_a_reversed_payment_is_told_with_the_exact_rest():
+    """What happened, what is missing now, and how to pay it (case 28)."""
+    text = english("payment_reversed", refund=Money(10000, "CZK"), outstanding=Money(9900, "CZK"))
+    assert "has taken CZK100.00 back from us" in text
+    assert "Exactly CZK99.00 is missing" in text
+    assert "Amount CZK99.00" in text
+    assert "CZ65 0800" in text
+    told = french("payment_reversed", refund=Money(10000, "CZK"), outstanding=Money(9900, "CZK"))
+    assert "nous a repris 100,00 CZK" in told
+    assert "n’est plus payée" in render("payment_reversed", "fr", FACTS).subject
+
+
+@pytest.mark.case(30)
+def test_a_payment_that_was_matched_wrongly_is_our_mistake():
+    """The driver's bank has nothing to do with it (case 30)."""
+    text = english("payment_reversed", reason="taken_back", refund=Money(39900, "CZK"))
+    assert "We had counted a payment of CZK399.00 for your order that was not meant for it" in text
+    assert "bank, or the company of your card" not in text
+    assert "ne lui était pas destiné" in french("payment_reversed", reason="taken_back")
 
 
 def test_issued_carries_the_number_and_the_validity():

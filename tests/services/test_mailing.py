@@ -24,10 +24,12 @@ from eventstore_helpers import (
     record,
     start,
 )
+from payment_codes import epc_fields, scanned, spayd_fields
 from service import until
 from vignettes.domain import details as of_order
 from vignettes.domain.outages import Outage
 from vignettes.domain.personal import DataClass
+from vignettes.domain.references import parse_number
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.emails import EmailsView
 from vignettes.sandbox.inbox import Inbox
@@ -112,6 +114,32 @@ def enclosed(inbox, monkeypatch):
 
 
 @pytest.fixture
+def letters(inbox, monkeypatch):
+    """Give the mails as they came over the wire, by their kind."""
+    keep, arrived_so_far = inbox.handle_DATA, {}
+
+    async def open_too(server, session, envelope):
+        letter = message_from_bytes(envelope.original_content, policy=policy.default)
+        arrived_so_far[letter["X-Mail-Kind"]] = letter
+        return await keep(server, session, envelope)
+
+    monkeypatch.setattr(inbox, "handle_DATA", open_too)
+    return arrived_so_far
+
+
+def code_shown(letter):
+    """Return the text of the code that the HTML of a mail shows, or None."""
+    images = [part for part in letter.walk() if part.get_content_maintype() == "image"]
+    html = letter.get_body(("html",)).get_content()
+    if not images:
+        assert "<img" not in html
+        return None
+    [image] = images
+    assert f'<img src="cid:{image["Content-ID"].strip("<>")}"' in html
+    return scanned(image.get_content())
+
+
+@pytest.fixture
 def issued_with_document(database, on_record):
     """Put an order on record whose vignette came with the authority's document, kept as the service keeps it."""
 
@@ -158,6 +186,65 @@ async def test_a_driver_reads_what_the_tables_keep_sealed(database, inbox, on_re
     assert ask(database, SUBJECTS, order.id) == [mail["subject"]]
     kept = str(ask(database, "SELECT encode(subject, 'escape') FROM effect.mails"))
     assert order.number not in kept
+
+
+@pytest.mark.case(21)
+async def test_the_code_of_a_mail_asks_for_the_exact_rest(database, letters, on_record, mailing):
+    """Scanned again from the mail that arrived: the whole price first, and what is missing after a part of it."""
+    order = an_order()
+    await on_record(order)
+    await on_record(pay(order, 10_000))
+    async with mailing():
+        await sent(database, 2)
+    rests = {"placed": order.price.total.amount, "underpaid": order.outstanding.amount}
+    assert rests["underpaid"] == rests["placed"] - 10_000
+    for kind, rest in rests.items():
+        fields = spayd_fields(code_shown(letters[kind]))
+        assert (round(float(fields["AM"]) * 100), fields["CC"]) == (rest, "CZK")
+        assert (fields["ACC"], parse_number(fields["X-VS"])) == ("CZ6508000000192000145399", order.number)
+
+
+@pytest.mark.parametrize(("product", "currency"), [("SK-10D", "EUR"), ("HU-10D", None)])
+async def test_the_code_is_of_the_kind_that_its_currency_has(
+    database, letters, on_record, mailing, product, currency
+):
+    order = an_order(details(product=product))
+    await on_record(order)
+    async with mailing():
+        await sent(database, 1)
+    text = code_shown(letters["placed"])
+    if currency is None:
+        assert text is None
+        return
+    fields = epc_fields(text)
+    assert fields["amount"] == f"EUR{order.price.total.amount / 100:.2f}"
+    assert (fields["name"], fields["iban"]) == ("Vignettes", "CZ6508000000192000145399")
+    assert parse_number(fields["reference"]) == order.number
+
+
+async def test_a_mail_with_a_code_is_built_so_that_every_reader_finds_its_part(
+    database, letters, on_record, mailing
+):
+    """Plain text, or else HTML together with its image; where nothing is to be paid there is no image at all."""
+    order = an_order()
+    await on_record(order)
+    await on_record(pay(order))
+    async with mailing():
+        await sent(database, 2)
+    kinds = [part.get_content_type() for part in letters["placed"].walk()]
+    assert kinds == [
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+    ]
+    assert [part.get_content_type() for part in letters["paid"].walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    assert len(bytes(letters["placed"])) < 30_000
 
 
 async def test_a_mail_under_way_comes_on_record_when_the_mailer_is_told_to_stop(

@@ -1,7 +1,7 @@
 """From a row of the emails view to a mail: facts, links, support's particulars and the document put together."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
@@ -17,6 +17,7 @@ from vignettes.services.authorities.documents import SealedDocument, opened
 from vignettes.services.deciding import Payee
 from vignettes.services.links import Links
 from vignettes.services.mails import MailFacts, RenderedMail, render
+from vignettes.services.payment_codes import PaymentCode, payment_code
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +52,9 @@ class Writing:
         self._payee = payee
         self._sender = sender
 
-    def rendered(self, row: dict[str, Any], *, attached: bool = False) -> RenderedMail:
+    def rendered(self, row: dict[str, Any]) -> RenderedMail:
         """Return subject and texts of one mail: a row with its `facts`, and `contact` and `vehicle` opened."""
-        return render(row["kind"], row["language"], self._facts(row, attached=attached))
+        return render(row["kind"], row["language"], self._facts(row, attached=False))
 
     def message(self, row: dict[str, Any]) -> EmailMessage:
         """Return the mail as it goes to the server. The same row gives the same Message-ID and Date.
@@ -62,7 +63,8 @@ class Writing:
         mail leaves all the same.
         """
         document = _document(row)
-        mail = self.rendered(row, attached=document is not None)
+        facts = self._facts(row, attached=document is not None)
+        mail = render(row["kind"], row["language"], facts)
         message = EmailMessage()
         message["From"] = self._sender.mailbox
         message["To"] = row["recipient"]
@@ -74,6 +76,8 @@ class Writing:
         message["X-Mail-Kind"] = row["kind"]
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
+        if facts.payment_code and facts.payment_code.content_id in mail.html:
+            _show(message, facts.payment_code)
         if document:
             _attach(message, document, row["facts"]["vignette_number"])
         return message
@@ -84,7 +88,7 @@ class Writing:
         order_id: UUID = row["order_id"]
         generation = stored.pop("link_generation")
         number = stored["order_number"]
-        return _FACTS.validate_python(
+        facts = _FACTS.validate_python(
             {
                 **stored,
                 "order_id": str(order_id),
@@ -103,6 +107,10 @@ class Writing:
                 "support_whatsapp": self._sender.support_whatsapp,
             }
         )
+        to_pay = facts.outstanding or facts.price_total
+        return replace(
+            facts, payment_code=payment_code(self._payee.name, self._payee.iban, to_pay, facts.order_number)
+        )
 
 
 def _document(row: dict[str, Any]) -> Document | None:
@@ -115,6 +123,15 @@ def _document(row: dict[str, Any]) -> Document | None:
         # The driver waits for the mail, and is not to pay for what has become of the document.
         log.exception("mail.document_unreadable", order=str(row["order_id"]))
         return None
+
+
+def _show(message: EmailMessage, code: PaymentCode) -> None:
+    """Put the image beside the HTML that shows it: nothing is fetched from anywhere when the mail is read."""
+    html = message.get_body(("html",))
+    if isinstance(html, EmailMessage):
+        html.add_related(
+            code.png(), maintype="image", subtype="png", cid=f"<{code.content_id}>", disposition="inline"
+        )
 
 
 def _attach(message: EmailMessage, document: Document, number: str) -> None:

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vignettes.domain.money import Money
+from vignettes.services.payment_codes import PaymentCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,9 +12,11 @@ class MailFacts:
     `starts_at` and `ends_at` both belong to the cover. `due_at` is when registration starts: until then the
     details can be corrected; None while the order waits for something else. `before_outage` says that an
     announced outage decided it (case 15), `unmoved_at` when it would be due without. `answer_by` is until when a
-    driver who was asked something should answer. `outstanding` is the exact rest to pay, `refund` what goes back.
+    driver who was asked something should answer. `outstanding` is the exact rest to pay, `refund` what goes back, or
+    what others took back.
     `same_day` says that cover begins at registration (case 9). `reason` is a code of hold or refund, or a sentence
     to be quoted; `rejection_code` says why in a word of ours. `attached` tells whether the authority's document is.
+    `payment_code` asks for what is to be paid; its image comes with the mail where one is shown.
     `manage_url` and `start_url` are secrets of the current address; the old address (`old_email`) never sees them.
     `email`, `plate`, `authorisation_code` and a `reason` in somebody's own words are None once they were erased.
     `support_whatsapp` is a telephone number.
@@ -46,6 +49,7 @@ class MailFacts:
     unmoved_at: datetime | None = None
     answer_by: datetime | None = None
     outstanding: Money | None = None
+    payment_code: PaymentCode | None = None
     paid: Money | None = None
     refund: Money | None = None
     vignette_number: str | None = None

@@ -80,12 +80,12 @@ class Language:
 
 @cache
 def _language(code: str) -> Language:
-    return Language(code, Locale.parse(LOCALES[code]), _translations(code))
+    return Language(code, Locale.parse(LOCALES[code]), translations(CATALOGUES, code))
 
 
-def _translations(code: str) -> NullTranslations:
+def translations(catalogues: Path, code: str) -> NullTranslations:
     """Read a catalogue as people edit it, so that there is no compiled copy to forget."""
-    source = CATALOGUES / code / "LC_MESSAGES" / "messages.po"
+    source = catalogues / code / "LC_MESSAGES" / "messages.po"
     if not source.exists():
         return NullTranslations()  # English is the language of the message ids
     compiled = BytesIO()

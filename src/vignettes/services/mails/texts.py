@@ -27,6 +27,7 @@ class MailKind(StrEnum):
     PLACED = "placed"
     PAID = "paid"
     UNDERPAID = "underpaid"
+    PAYMENT_REVERSED = "payment_reversed"
     BROUGHT_FORWARD = "brought_forward"
     STARTED = "started"
     ISSUED = "issued"
