@@ -61,6 +61,10 @@ growth: $(VENV)/installed-dev ## Compare commands and views on a log of a millio
 burst: $(VENV)/installed-dev ## Measure 100,000 orders that are all due at noon (ORDERS=20000 for fewer)
 	@$(BIN)/python -m benchmarks --only W5 $(if $(ORDERS),--due $(ORDERS))
 
+.PHONY: matching
+matching: $(VENV)/installed-dev ## Match 100,000 noisy payments against a million orders (ORDERS=50000 for fewer)
+	@$(BIN)/python -m benchmarks --only W9 $(if $(ORDERS),--waiting $(ORDERS))
+
 .PHONY: check
 check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
 	@$(BIN)/ruff check --quiet .

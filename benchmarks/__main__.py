@@ -23,11 +23,12 @@ from benchmarks.bench import (
     RATE,
     REBUILT_EVENTS,
     USUAL,
+    WAITING,
     WORKLOADS,
     Result,
     measure,
 )
-from benchmarks.goals import W5_ORDERS
+from benchmarks.goals import W5_ORDERS, W9_ORDERS
 from benchmarks.machine import NotDurable
 from benchmarks.run import Asked
 from vignettes.runtime import logs
@@ -70,6 +71,14 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
         int | None,
         typer.Option(min=10, help=f"How many orders W5's noon has: {W5_ORDERS} alone, {DUE} among others."),
     ] = None,
+    waiting: Annotated[
+        int | None,
+        typer.Option(
+            min=100,
+            help="How many orders wait for W9's payments, of which there are a tenth as many: "
+            f"{W9_ORDERS} alone, {WAITING} among others.",
+        ),
+    ] = None,
     rate: Annotated[
         float,
         typer.Option(min=1, help="Commands a second of W4's load, where W1 finds no peak to take half of."),
@@ -100,6 +109,7 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
         orders,
         due or (W5_ORDERS if only == "W5" else DUE),
         rate,
+        waiting or (W9_ORDERS if only == "W9" else WAITING),
     )
     logs.configure("auto", "error", "benchmarks")
     # While the service runs, its processes' stdout and stderr go to a file; ours stays where it is.

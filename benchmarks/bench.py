@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.progress import Progress
 
-from benchmarks import apart, emmett, noon, views
+from benchmarks import apart, emmett, matching_steps, noon, views
 from benchmarks.figures import Point, peak
 from benchmarks.goals import (
     AT_80_PERCENT,
@@ -23,9 +23,9 @@ from benchmarks.machine import Machine, examine
 from benchmarks.pasts import at_head
 from benchmarks.run import SEED, Asked, Run
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W8", "W10")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W8", "W9", "W10")
 #: What is measured when nothing is said: what takes minutes must be asked for.
-USUAL = ("W1", "W2", "W3", "W4", "W5")
+USUAL = ("W1", "W2", "W3", "W4", "W5", "W9")
 CLIENTS = (1, 8, 32, 128, 256)
 LIBRARY_THREADS = (1, 4, 16)
 EMMETT_IN_FLIGHT = (1, 8, 32)
@@ -40,6 +40,7 @@ ORDERS = 1_000_000
 RATE = 500.0
 #: Of all that are wanted at noon, as many as a run among others has time for.
 DUE = 20_000
+WAITING = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,17 @@ async def measure(asked: Asked, progress: Progress) -> Result:
                 await _without_views(run, servers)
             if {"W1", "W2", "W4"} & set(asked.only):
                 await _with_views(run, servers)
-            works = {"W3": views.rebuilds, "W5": noon.burst, "W8": views.queries, "W10": _growth}
+            works = {
+                "W3": views.rebuilds,
+                "W5": noon.burst,
+                "W8": views.queries,
+                "W9": matching_steps.matching,
+            }
+            works["W10"] = _growth
             for workload, measure in works.items():
                 if workload in asked.only:
                     await measure(run, servers)
-    sizes = {"events": asked.events, "orders": asked.orders, "due": asked.due}
+    sizes = {"events": asked.events, "orders": asked.orders, "due": asked.due, "waiting": asked.waiting}
     found = standings(run.points, asked.only, **sizes)
     return Result(asked, machine, run.points, found, run.changed_settings, run.notes)
 
@@ -88,6 +95,7 @@ def _steps(asked: Asked) -> int:
         "W4": views.LAG_STEPS,
         "W5": noon.STEPS,
         "W8": views.QUERY_STEPS,
+        "W9": matching_steps.STEPS,
         "W10": 1 + 4 * GROWTH_TURNS,
     }
     the_runner = 1 if {"W3", "W4"} & set(asked.only) else 0

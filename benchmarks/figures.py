@@ -57,7 +57,8 @@ class Point:
     they came at a rate fixed beforehand; `parallel` is then how many were under way on average. `plan` is how the
     database goes about it, line by line, where that was asked. Of what was due at an instant, `late_ms` is how late
     shares of it were, 0, 0.5 % and so on to all; the latencies are lateness then. `cpu_seconds` is what each process
-    used meanwhile, where that was looked at.
+    or stage used meanwhile, where that was looked at. `memory_mb` is the most that the measuring process had in
+    memory, and `tallies` how what it decided went: by kind, how many of what there were.
     """
 
     workload: str
@@ -74,6 +75,8 @@ class Point:
     plan: Sequence[str] = ()
     late_ms: Sequence[float] = ()
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    memory_mb: float | None = None
+    tallies: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def held(self) -> bool:

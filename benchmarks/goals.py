@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
+from benchmarks import matching_quality
 from benchmarks.figures import Party, Point, peak
 from benchmarks.house import NO_VIEWS, VIEWS
 from benchmarks.runner import WHAT as RUNNER
@@ -24,6 +25,7 @@ W4_P50_MS, W4_P99_MS = 10.0, 100.0
 W5_ORDERS_PER_SECOND, W5_WITHIN_SECONDS, W5_ORDERS = 5_000.0, 25.0, 100_000
 W5_SINGLE_P99_MS = 100.0
 W8_STATUS_P99_MS, W8_LOOKUP_P99_MS = 5.0, 25.0
+W9_ENTRIES_PER_SECOND, W9_MEMORY_MB, W9_WRONG, W9_AUTOMATIC, W9_ORDERS = 10_000.0, 300.0, 0.0, 97.0, 1_000_000
 W10_TIMES_EMPTY = 1.2
 
 AT_80_PERCENT = f"{NO_VIEWS.what}, at 80 % of the peak"
@@ -69,6 +71,11 @@ def asked_of(question: str, orders: int) -> str:
     return f"{question}, {orders:,} orders"
 
 
+def matched_among(orders: int) -> str:
+    """Return how matching a file with so many open orders is called."""
+    return f"file read and matched, {orders:,} orders"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One goal and where we stand; `missed_by` is the share that is missing (or too much), 0 when reached.
@@ -102,15 +109,23 @@ class Standing:
         if self.ours is None:
             return None
         short = self.goal - self.ours if self.wanted == "at least" else self.ours - self.goal
-        return max(0.0, short / self.goal)
+        # Of a goal of none there are no shares: one is as bad as it can be.
+        return max(0.0, short / self.goal if self.goal else float(short > 0))
 
 
 def standings(
-    points: Sequence[Point], only: Sequence[str], *, events: int, orders: int, due: int
+    points: Sequence[Point],
+    only: Sequence[str],
+    *,
+    events: int,
+    orders: int,
+    due: int,
+    waiting: int = W9_ORDERS,
 ) -> list[Standing]:
     """Return how each goal of these workloads stands.
 
-    W10's on a log of so many `events`, W8's among so many `orders`, W5's for so many that are `due` at once.
+    W10's on a log of so many `events`, W8's among so many `orders`, W5's for so many that are `due` at once,
+    W9's for payments of so many that are `waiting`.
     """
     by_workload = {
         "W1": lambda: _w1(points),
@@ -119,6 +134,7 @@ def standings(
         "W4": lambda: _w4(points),
         "W5": lambda: _w5(points, due),
         "W8": lambda: _w8(points, orders),
+        "W9": lambda: _w9(points, waiting),
         "W10": lambda: _w10(points, events),
     }
     return [standing for workload in only for standing in by_workload[workload]()]
@@ -292,6 +308,29 @@ def _waited(
         note=note if ours.held else f"{note}; the rate was not held, so this says little",
         spoilt=not ours.held,
     )
+
+
+def _w9(points: Sequence[Point], waiting: int) -> list[Standing]:
+    """Tell of the speed, and of what it is worth: matches that are wrong, and those that need no person."""
+    ours = _point(points, "W9", "ours", matched_among(waiting))
+    names = next((p for p in points if (p.workload, p.party) == ("W9", "alternative")), None)
+    speed = Standing("W9", matched_among(waiting), "entries/s", W9_ENTRIES_PER_SECOND, "at least")
+    memory = Standing("W9", "memory", "MB", W9_MEMORY_MB, "at most")
+    wrong = Standing("W9", "wrong matches", "", W9_WRONG, "at most")
+    right = Standing("W9", "matched of those that are right", "%", W9_AUTOMATIC, "at least")
+    if ours:
+        bound = matching_quality.upper_bound(matching_quality.wrong(ours), matching_quality.matched(ours))
+        speed, memory = replace(speed, ours=ours.per_second), replace(memory, ours=ours.memory_mb)
+        note = (
+            f"of {matching_quality.matched(ours):,} matches; at most {bound:.1e} of all, with 95 % confidence"
+        )
+        wrong = replace(wrong, ours=float(matching_quality.wrong(ours)), note=note)
+        for_people = f"{matching_quality.review_rate(ours):.1%} of all payments go to a person"
+        right = replace(right, ours=100 * matching_quality.automatic_rate(ours), note=for_people)
+    if names:
+        wrong = replace(wrong, alternatives={names.what: float(matching_quality.wrong(names))})
+        right = replace(right, alternatives={names.what: 100 * matching_quality.automatic_rate(names)})
+    return [speed, memory, wrong, right]
 
 
 def _w10(points: Sequence[Point], events: int) -> list[Standing]:

@@ -1,18 +1,19 @@
 """A run as tables for people and as JSON for programs: the same figures in both."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import emmett
+from benchmarks import emmett, matching_quality
 from benchmarks.bench import Result
 from benchmarks.figures import Point
 from benchmarks.goals import EMMETT, Standing
 from benchmarks.house import Series
+from benchmarks.matching_noise import KINDS
 
 _THREE_DIGITS = 100
 _TOLD_OF_A_PLAN = re.compile(r"Scan|Execution Time")
@@ -53,6 +54,7 @@ def _sizes(result: Result) -> dict[str, int]:
         "W3": ("W3_events", asked.rebuilt),
         "W5": ("W5_orders", asked.due),
         "W8": ("W8_orders", asked.orders),
+        "W9": ("W9_orders", asked.waiting),
         "W10": ("W10_events", asked.events),
     }
     return dict(size for workload, size in sizes.items() if workload in asked.only)
@@ -64,6 +66,7 @@ def show(result: Result, out: Console) -> None:
     out.print(_points(result.points))
     if any(point.late_ms for point in result.points):
         out.print(_lateness(result.points))
+    _show_tallies(result.points, out)
     out.print(_standings(result.standings))
     for note in result.notes:
         out.print(f"{note}.", style="yellow", highlight=False)
@@ -161,6 +164,39 @@ def _lateness(points: Sequence[Point]) -> Table:
             told = (point.workload, point.party, point.what, str(point.parallel))
             table.add_row(*told, *(f"{value:,.1f}" for value in values))
     return table
+
+
+def _show_tallies(points: Sequence[Point], out: Console) -> None:
+    for point in points:
+        if point.tallies:
+            out.print(_tallies(point))
+            out.print(f"In {point.memory_mb:.0f} MB at most.", highlight=False)
+
+
+def _tallies(point: Point) -> Table:
+    """Tell of each kind of payment how many were matched, and of all how many of the matches can be wrong."""
+    table = Table("Kind", "What", title=f"{point.workload}, {point.party}: {point.what}")
+    for heading in ("Of 1,000", "Payments", "Matched", "Wrong", "To a person"):
+        table.add_column(heading, justify="right")
+    for kind in KINDS:
+        if told := point.tallies.get(kind.name):
+            row = (kind.name, kind.what, f"{kind.per_mille:g}", *_shares(told))
+            table.add_row(*row, style="bold" if kind.right else None)
+    table.add_row("all", "", "1000", *_shares(_together(point.tallies)), end_section=True)
+    bound = matching_quality.upper_bound(matching_quality.wrong(point), matching_quality.matched(point))
+    table.caption = f"In bold what is right. Wrong with 95 % confidence: at most {bound:.1e} of the matches."
+    return table
+
+
+def _shares(told: dict[str, int]) -> Iterator[str]:
+    yield f"{told['entries']:,}"
+    yield f"{told['matched'] / told['entries']:.1%}"
+    yield f"{told['wrong']:,}"
+    yield f"{1 - told['matched'] / told['entries']:.1%}"
+
+
+def _together(tallies: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {what: sum(told[what] for told in tallies.values()) for what in ("entries", "matched", "wrong")}
 
 
 def _per_second(point: Point) -> str:

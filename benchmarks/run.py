@@ -32,6 +32,8 @@ class Asked:
     due: int
     #: How many commands a second W4's load is, where no peak is known to take half of.
     rate: float
+    #: How many orders W9's money is for, and ten for each payment.
+    waiting: int = 0
 
     @property
     def warm_up(self) -> float:
