@@ -24,7 +24,7 @@ from vignettes.domain.catalogue import product
 from vignettes.domain.order import Order
 from vignettes.domain.schedule import Start
 from vignettes.eventstore.orders import Orders
-from vignettes.runtime.roles import terms, vault
+from vignettes.runtime.parts import terms, vault
 from vignettes.runtime.settings import load_settings
 
 AT_AN_HOUR = "BG-1D"

@@ -26,7 +26,7 @@ from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.codec import Envelope
 from vignettes.eventstore.migrations import migrate
 from vignettes.eventstore.orders import Orders, order_id_of
-from vignettes.runtime.roles import vault
+from vignettes.runtime.parts import vault
 from vignettes.runtime.settings import load_settings
 from vignettes.runtime.viewing import install_views
 

@@ -23,7 +23,7 @@ from benchmarks.stocking import COUNTRY, Copy, copied
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.lookup import FIND, MOST_FOUND
 from vignettes.runtime.keys import root_of
-from vignettes.runtime.roles import index
+from vignettes.runtime.parts import index
 from vignettes.runtime.settings import load_settings
 from vignettes.services.reading import STATUS
 

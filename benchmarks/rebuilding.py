@@ -23,7 +23,7 @@ from vignettes.projections import editions
 from vignettes.projections.order_status import DEFINITION, OrderStatusView
 from vignettes.projections.rebuild import Progress, Rebuild
 from vignettes.runtime import logs
-from vignettes.runtime.roles import vault
+from vignettes.runtime.parts import vault
 from vignettes.runtime.settings import Settings, load_settings
 
 _NICE = 10

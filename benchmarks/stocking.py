@@ -25,7 +25,7 @@ from benchmarks.pasts import tidy
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.personal import BlindIndex
 from vignettes.runtime.keys import root_of
-from vignettes.runtime.roles import index
+from vignettes.runtime.parts import index
 from vignettes.runtime.settings import load_settings
 
 COUNTRY = "CZ"

@@ -36,6 +36,7 @@ from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.follower import Following
 from vignettes.projections.lookup import LookupView
+from vignettes.projections.order_pages import OrderPagesView
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.projections.payments import PaymentsView
 from vignettes.projections.payouts import PayoutsView
@@ -43,6 +44,7 @@ from vignettes.projections.promises import PromisesView
 from vignettes.projections.view import View
 from vignettes.runtime.embedded import EmbeddedPostgres
 from vignettes.runtime.viewing import install_views
+from vignettes.services.links import Links
 
 #: Noon in Prague, a Monday. Histories are told from here; nothing in a view reads the real clock.
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
@@ -286,6 +288,7 @@ def all_views(vault: Vault) -> list[View]:
         BankPaymentsView(vault),
         BooksView(),
         PayoutsView(vault),
+        OrderPagesView(Links("", MASTER).token),
     ]
 
 
@@ -337,7 +340,10 @@ def ask(database: str, query: str, *values: Any) -> list[Any]:
 
 def tables(database: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of every view, in an order that does not depend on how it was written."""
-    names = ("order_status", "emails", "deadlines", "payments", "lookup", "promises")
+    names = (
+        "order_status", "emails", "deadlines", "payments", "lookup", "promises", "bank_payments", "books", "payouts",
+        "order_pages",
+    )  # fmt: skip
     return {
         name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")
         for name in names

@@ -84,12 +84,16 @@ async def refolded(database: str, vault: Vault) -> dict[str, list[dict[str, Any]
 
 def without(order: Order, rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """Return what views tell of all orders but one."""
-    return {view: [row for row in told if row["order_id"] != str(order.id)] for view, told in rows.items()}
+    return {view: [row for row in told if _whose(row) != str(order.id)] for view, told in rows.items()}
 
 
 def only(order: Order, rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """Return what views tell of one order."""
-    return {view: [row for row in told if row["order_id"] == str(order.id)] for view, told in rows.items()}
+    return {view: [row for row in told if _whose(row) == str(order.id)] for view, told in rows.items()}
+
+
+def _whose(row: dict[str, Any]) -> str:
+    return next(row[name] for name in ("order_id", "source_id", "payment_id") if name in row)
 
 
 class Counted(EmailsView):

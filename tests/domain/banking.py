@@ -6,9 +6,10 @@ from uuid import UUID
 
 from domain.ordering import ORDER_ID, OTHER_ORDER, Begun, Command, Example, czk
 from vignettes.domain.entry import BankEntry
-from vignettes.domain.payment import BankPayment, PaymentStatus, ShareState, payment_id_of
+from vignettes.domain.payment import BankPayment, PaymentStatus, payment_id_of
 from vignettes.domain.payment_events import Allocation, Suggested
 from vignettes.domain.personal import DataClass
+from vignettes.domain.shares import ShareState
 
 ENTRY = BankEntry(
     entry_id="0123456789abcdef0123456789abcdef",
@@ -60,6 +61,10 @@ def queue(*suggestions):
 
 def recognise(notice=NOTICE):
     return Command(lambda payment, now: payment.recognise(notice, ["names_the_notice"], now))
+
+
+def dismiss():
+    return Command(lambda payment, now: payment.dismiss("rent of June", now))
 
 
 def allocate(*allocations):

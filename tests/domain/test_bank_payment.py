@@ -29,6 +29,7 @@ from domain.banking import (
     booked,
     confirm_return,
     counted,
+    dismiss,
     erase,
     erased,
     fail_return,
@@ -155,6 +156,22 @@ def test_a_reversal_whose_payment_is_not_known_is_no_money(money):
     for command in (allocate(share()), approve_return(), reassign()):
         money.when(command)
         money.then_refused(errors.PaymentSettled)
+
+
+def test_a_line_that_is_none_of_our_money_is_closed_by_a_person(money):
+    """Once; what came in can't be closed so."""
+    money.given(booked(credit=False))
+    money.when(dismiss())
+    money.then(event(BankPayment.LineDismissed, note="rent of June"))
+    money.then_status("dismissed")
+    money.when(dismiss())
+    money.then_nothing()
+
+
+def test_what_came_in_is_not_dismissed(money):
+    money.given(booked(), queued())
+    money.when(dismiss())
+    money.then_refused(errors.PaymentSettled)
 
 
 # --- matched, or left to a person

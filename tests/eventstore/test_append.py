@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from eventstore_helpers import a_writer, ask, changing, pay, placing, standing, writing_to
 from vignettes.domain import errors
+from vignettes.eventstore import append
 from vignettes.eventstore.recorder import APPEND_LOCK
 
 
@@ -80,6 +81,16 @@ def test_a_command_that_changes_nothing_is_answered_with_where_the_order_stands(
     reply = appender.execute(writing_to(order_id, "driver@example.com"))
     assert reply.position == orders.position_of(order_id)
     assert reply.body["version"] == 1
+
+
+def test_so_many_orders_are_kept_at_hand_also_when_nothing_is_recorded(monkeypatch, appender, elsewhere):
+    """A file that is imported once more asks for all its payments anew: memory must not grow with it."""
+    monkeypatch.setattr(append, "CACHED_ORDERS", 2)
+    placed = [placing() for _ in range(4)]
+    asked = [writing_to(reply.order_id, "new@example.com") for reply in appender.execute_all(placed)]
+    appender.execute_all(asked)
+    elsewhere.execute_all(asked)  # known already: it decides nothing
+    assert len(elsewhere._appender._orders) <= 2
 
 
 # --- others write at the same time ---

@@ -157,6 +157,7 @@ EXAMPLES = {
     "bank-payment.share-released.v1": {"share_id": SHARE_ID},
     "bank-payment.reassignment-refused.v1": {"share_id": SHARE_ID, "code": "conflict"},
     "bank-payment.line-recognised.v1": {"notice": OTHER_ORDER, "reasons": ("names_the_notice",)},
+    "bank-payment.line-dismissed.v1": {"note": "rent of June"},
     "bank-payment.reversed.v1": {"reversal": "5f" * 16, "reversed_on": date(2026, 6, 9)},
     "bank-payment.return-approved.v1": {
         "payout_id": "P6b0d6a069c555c0b9b53-1",

@@ -14,7 +14,7 @@ from eventstore_helpers import a_vault, an_order, pay, stories
 from faults.apart import wait_for_the_start
 from vignettes.eventstore.codec import Envelope
 from vignettes.eventstore.orders import Orders
-from vignettes.runtime import roles
+from vignettes.runtime import parts
 from vignettes.runtime.settings import load_settings
 
 #: Of how many orders events come by turns.
@@ -59,7 +59,7 @@ def main(database, seed, per_second, orders=None, keys_of_the_service=False):
     """Append events until told to end, or until so many orders are told."""
     signal.signal(signal.SIGTERM, _stop)
     eventstore_helpers._serials = itertools.count(_SERIALS)
-    vault = roles.vault(load_settings()) if keys_of_the_service else a_vault()
+    vault = parts.vault(load_settings()) if keys_of_the_service else a_vault()
     log, chance = Orders(database, vault), random.Random(seed)
     wait_for_the_start()
     began, events, recorded = time.monotonic(), 0, []

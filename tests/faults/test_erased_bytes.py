@@ -12,7 +12,7 @@ from faults.household import ALL_ROLES, household
 from faults.searching import every_form, files_with, plain
 from service import until
 from vignettes.domain.personal import DataClass
-from vignettes.runtime import erasing, roles
+from vignettes.runtime import erasing, parts
 from vignettes.runtime.keys import root_of
 
 INBOX, REGISTER = "sandbox/inbox.sqlite", "sandbox/authority.sqlite"
@@ -142,8 +142,8 @@ async def _reads_without_its_person(service, customer):
 
 async def _views_are_as_if_made_today(settings):
     """Thrown away and made from the log again, with what keys are left, they are what they were (I6)."""
-    database, vault = settings.database_url, roles.vault(settings)
+    database, vault = settings.database_url, parts.vault(settings)
     before = tables(database)
     empty_views(database)
-    await fold(database, vault, *roles.views(settings, vault, roles.index(root_of(settings, database))))
+    await fold(database, vault, *parts.views(settings, vault, root_of(settings, database)))
     assert tables(database) == before

@@ -99,6 +99,50 @@ async def test_what_happened_calls_for_these_mails(mails, given, called_for):
     assert await mails(given()) == called_for
 
 
+def reversed_(order):
+    order.reverse_payment("p", NOON + 2 * HOUR)
+    return order
+
+
+@pytest.mark.case(28)
+async def test_a_payment_that_is_reversed_before_the_start_calls_for_a_mail(mails):
+    """With what was taken back, and the exact rest; once it is paid again, that is told too (case 28)."""
+    order = reversed_(pay(pay(an_order(), 30_000), 9_900, payment_id="p"))
+    rows = await mails(order, "kind, facts->'refund'->'amount', facts->'outstanding'->'amount'")
+    assert rows[-1] == ("payment_reversed", 9_900, 9_900)
+    assert (await mails(pay(order, at=NOON + DAY)))[3:] == ["payment_reversed", "paid"]
+
+
+@pytest.mark.case(30)
+async def test_a_payment_that_was_matched_wrongly_calls_for_a_mail(mails):
+    """Its reason is a code of ours (case 30)."""
+    order = pay(an_order(), payment_id="p")
+    order.take_back_payment("p", NOON + HOUR)
+    rows = await mails(order, "kind, facts->>'reason', facts->'outstanding'->'amount'")
+    assert rows[-1] == ("payment_reversed", "taken_back", 39_900)
+
+
+@pytest.mark.case(28, 29)
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda: reversed_(an_order()),
+        lambda: reversed_(pay(an_order(), booked=False, payment_id="p")),
+        lambda: reversed_(pay(pay(an_order(), payment_id="p"), 39_900)),
+        lambda: reversed_(issue(start(pay(an_order(), payment_id="p")))),
+        lambda: pay(reversed_(issue(start(pay(an_order(), payment_id="p")))), 100, NOON + DAY),
+        lambda: pay(reversed_(issue(start(pay(an_order(), payment_id="p")))), at=NOON + DAY),
+        lambda: reversed_(refunding(pay(an_order(), payment_id="p"))),
+    ],
+)
+async def test_a_reversal_that_suspends_nothing_calls_for_no_mail(mails, given):
+    """Never counted, made good by a surplus, a debt for our staff, or money that was on its way back (28, 29)."""
+    told = {"placed", "paid", "refund", "started", "issued"}
+    kinds = await mails(given())
+    assert set(kinds) <= told
+    assert kinds.count("paid") <= 1
+
+
 @pytest.mark.case(15)
 async def test_an_outage_that_brings_the_start_forward_later_calls_for_a_mail(mails):
     """The time until which a correction is possible has changed; known with the money, it is told with that."""

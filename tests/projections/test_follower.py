@@ -53,7 +53,8 @@ async def test_views_do_not_depend_on_the_batch(database, orders, vault, monkeyp
     expected = tables(database)
     monkeypatch.setattr(digesting, "BATCH", batch)
     assert await refolded(database, vault) == expected
-    assert all(len(rows) > 5 for rows in expected.values())
+    few = {name for name, rows in expected.items() if len(rows) <= 5}
+    assert few == {"bank_payments", "payouts"}, "these are of other stories than those of orders"
 
 
 async def test_cold_orders_are_folded_from_the_log(database, orders, vault, monkeypatch):

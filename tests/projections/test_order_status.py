@@ -77,6 +77,7 @@ async def test_a_placed_order_waits_for_its_money(row_of, shared_orders):
         "received": 0,
         "outstanding": 39900,
         "surplus": 0,
+        "owed": 0,
         "generation": 0,
         "start_wished": False,
         "twin_accepted": False,
@@ -270,6 +271,32 @@ async def test_a_refund_is_pending_until_the_money_left(row_of):
     assert pending == {"status": "refund_pending", "refund": 39900, "outstanding": 0, "due_at": None}
     order.confirm_refund("back", order.refund, NOON + DAY)
     assert await row_of(order, "status", "refund") == {"status": "refunded", "refund": 39900}
+
+
+@pytest.mark.case(28)
+async def test_money_that_was_taken_back_is_awaited_again(row_of):
+    """Before the start nothing is due any more, and nothing is owed (case 28)."""
+    order = pay(an_order(), payment_id="p")
+    order.reverse_payment("p", NOON + HOUR)
+    assert await row_of(order, "status", "received", "outstanding", "owed", "paid_at", "due_at") == {
+        "status": "awaiting_payment",
+        "received": 0,
+        "outstanding": 39900,
+        "owed": 0,
+        "paid_at": None,
+        "due_at": None,
+    }
+
+
+@pytest.mark.case(28)
+async def test_money_that_was_taken_back_after_the_start_is_owed(row_of):
+    """The vignette stays; somebody must look after the money (case 28)."""
+    order = issue(start(pay(an_order(), payment_id="p")))
+    order.reverse_payment("p", NOON + HOUR)
+    columns = ("status", "outstanding", "owed")
+    assert await row_of(order, *columns) == {"status": "issued", "outstanding": 39900, "owed": 39900}
+    pay(order, at=NOON + DAY)
+    assert await row_of(order, *columns) == {"status": "issued", "outstanding": 0, "owed": 0}
 
 
 async def test_an_order_that_nobody_paid_is_expired(row_of):

@@ -1,6 +1,7 @@
 """The promises: given events and the time, then which were kept, are at risk or were broken, and by how much."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -669,3 +670,36 @@ def test_every_column_is_explained(shared_database, view):
     )
     assert unexplained == []
     assert ask(shared_database, "SELECT obj_description(%s::regclass)", f"read.{view}") != [None]
+
+
+# --- 5: money to the right order, 10 when others take it back ---
+
+SHARE = f"bank-payment:{uuid4()}:1"
+
+
+async def test_money_that_found_its_order_is_counted(given):
+    """What another service has told directly was not ours to find."""
+    assert await given(pay(an_order(), payment_id=SHARE), 5) == [(5, 2, "matched", "kept")]
+    assert await given(pay(an_order()), 5) == []
+
+
+async def test_a_match_that_was_undone_is_a_broken_promise(given):
+    order = pay(an_order(), payment_id=SHARE)
+    order.take_back_payment(SHARE, NOON + HOUR)
+    assert await given(order, 5) == [(5, 2, "matched", "kept"), (5, 3, "undone", "broken")]
+
+
+async def test_a_refund_that_the_bank_has_made_itself_lapses(given):
+    """Case 29: the payer has the money back; nothing is owed to him."""
+    order = refunding(pay(an_order(), payment_id="reversed"))
+    order.reverse_payment("reversed", NOON + HOUR)
+    assert await given(order, 10) == [(10, 3, "before_start", "lapsed")]
+
+
+async def test_a_refund_that_came_back_is_promised_anew(given):
+    """The bank did not reach the payer: the money is still owed."""
+    order = refunding(pay(an_order()))
+    order.confirm_refund("back", order.refund, NOON + HOUR)
+    order.fail_payout("back", NOON + DAY)
+    rows = await given(order, 10, now=NOON + DAY)
+    assert [row[2:] for row in rows] == [("before_start", "kept"), ("before_start", "open")]

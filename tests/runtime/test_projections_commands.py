@@ -33,11 +33,11 @@ from vignettes.projections import editions
 from vignettes.projections.follower import Follower
 from vignettes.projections.lease import Leases
 from vignettes.projections.order_status import OrderStatusView
-from vignettes.runtime import cli, console, logs, rebuilding, retrying, roles, viewing
+from vignettes.runtime import cli, console, logs, parts, rebuilding, retrying, viewing
 from vignettes.runtime.settings import load_settings
 
 VERSION = OrderStatusView.definition.version
-VIEWS = [each.name for each in roles.definitions()]
+VIEWS = [each.name for each in parts.definitions()]
 ERROR = "MissingKeys: An order has events but no keys were ever kept for it"
 
 

@@ -22,7 +22,7 @@ from eventstore_helpers import (
     start,
 )
 from vignettes.eventstore.connections import conninfo
-from vignettes.runtime import roles
+from vignettes.runtime import parts
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.settings import load_settings
 
@@ -55,9 +55,9 @@ async def told(database, orders, settings):
     record(orders, in_time, at_once, late)
     ask(database, "UPDATE clock.shift SET ahead = %s - clock_timestamp()", NOON + 2 * HOUR)
     known = load_settings(**settings)
-    keys = roles.vault(known)
-    lookup = roles.index(root_of(known, conninfo(database, "vignettes_writer")))
-    await fold(database, keys, *roles.views(known, keys, lookup))
+    keys = parts.vault(known)
+    root = root_of(known, conninfo(database, "vignettes_writer"))
+    await fold(database, keys, *parts.views(known, keys, root))
     return late
 
 

@@ -109,6 +109,8 @@ async def test_a_second_order_for_the_same_vehicle_goes_on_when_it_is_released(s
     code, _, complained = await run(beside, "release", placed["order_number"])
     assert (code, "conflict" in complained) == (1, True)
     other = await service.place(vehicle={"country": "CZ", "plate": "9Z9 9999"})
+    await service.pay(other)
+    await service.status(other["order_id"], "scheduled")
     held = await service.command("hold_as_twin", order_id=placed["order_id"], twin=other["order_id"])
     await service.ask("orders.v1.status", order_id=placed["order_id"], min_position=held["position"])
     assert (await look(placed)).why == "not due before the customer has answered"

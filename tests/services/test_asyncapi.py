@@ -1,5 +1,7 @@
 """The AsyncAPI document: complete, true to the models, the same every time."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
@@ -19,10 +21,10 @@ from vignettes.domain.order import Order
 from vignettes.eventstore.codec import OrderMapper
 from vignettes.eventstore.orders import order_id_of
 from vignettes.eventstore.upcasting import UPCASTERS
-from vignettes.messages import commands, events, outages, queries, replies
+from vignettes.messages import bank_files, commands, events, outages, payments, queries, replies
 from vignettes.projections import emails
 from vignettes.runtime.settings import EXAMPLE_IBAN
-from vignettes.services import reading
+from vignettes.services import reading, statements
 from vignettes.services.asyncapi import contract, document
 from vignettes.services.deciding import Payee
 from vignettes.services.edge import Endpoints
@@ -30,7 +32,13 @@ from vignettes.services.examples import EXAMPLES
 from vignettes.services.links import Links
 from vignettes.services.ordering import Ordering
 from vignettes.services.outages import OutageDesk
+from vignettes.services.payments.balance import BalanceDesk
+from vignettes.services.payments.import_desk import ImportDesk
+from vignettes.services.payments.notices import NoticeDesk
+from vignettes.services.payments.payouts import PayoutDesk
+from vignettes.services.payments.review import ReviewDesk
 from vignettes.services.publishing import SOURCE
+from vignettes.services.statements.csv_map import read_map
 from vignettes.services.writing import Sender, Writing
 
 DOCUMENT = document()
@@ -75,7 +83,10 @@ def on_record():
 def test_every_command_and_query_is_in_it():
     alone = (*commands.COMMANDS, *queries.QUERIES)
     told = (outages.AnnounceOutage, outages.WithdrawOutage, outages.AskOutages)
-    subjects = {form.subject for form in (*alone, commands.StartDueRegistrations, *told)}
+    of_money = [
+        form for forms in (bank_files, payments) for form in vars(forms).values() if hasattr(form, "subject")
+    ]
+    subjects = {form.subject for form in (*alone, commands.StartDueRegistrations, *told, *of_money)}
     addresses = {
         found(operation["channel"]["$ref"])["address"]
         for operation in DOCUMENT["operations"].values()
@@ -84,11 +95,19 @@ def test_every_command_and_query_is_in_it():
     assert addresses == subjects
 
 
-def test_it_says_what_the_ordering_service_registers():
+def test_it_says_what_the_services_register():
     """The subjects and queue groups are those that a server gets to see."""
     real = Endpoints(NatsBroker())
     Ordering(None, None, None, None, None).register(real)
     OutageDesk(None).register(real)
+    for desk in (
+        ImportDesk(None, None, None),
+        NoticeDesk(None, None),
+        ReviewDesk(None, None),
+        PayoutDesk(None, None, None),
+        BalanceDesk(None),
+    ):
+        desk.register(real)
     registered = {(stats.subject, stats.queue_group) for stats in real.stats}
     told = {
         (name.removeprefix("answer."), operation["bindings"]["nats"]["queue"])
@@ -198,6 +217,15 @@ def test_the_example_of_a_mail_has_the_subject_of_our_texts():
     payee, sender = Payee("Vignettes", EXAMPLE_IBAN), Sender("v@vignettes.example", None, None)
     writing = Writing(Links("https://vignettes.example", bytes(32)), payee, sender)
     assert mail["subject"] == writing.rendered(row).subject
+
+
+def test_the_example_of_an_import_pays_the_order_of_the_examples():
+    """Its file is read by its own column map."""
+    asked, placed = EXAMPLES[bank_files.ImportFile], EXAMPLES[replies.Placed]
+    content = io.BytesIO(base64.b64decode(asked["content"]))
+    entry, _ = statements.read(content, map=read_map(asked["csv_map"], "csv_map"))
+    assert asdict(entry.amount) == placed["price"]["total"]
+    assert entry.variable_symbol == placed["payment"]["variable_symbol"]
 
 
 def test_what_is_always_sent_is_required():

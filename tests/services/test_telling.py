@@ -5,13 +5,15 @@ import json
 import pytest
 
 from eventstore_helpers import DAY, HOUR, NOON, a_vault, an_order, details, issue, pay, start, stories
+from vignettes.domain.account import Purpose
 from vignettes.domain.personal import DataClass
 from vignettes.eventstore.codec import Envelope, OrderMapper
 from vignettes.messages import events
 from vignettes.services.publishing import headers
 from vignettes.services.telling import event_type, told
 
-SECRETS = ("SECRET", "secret@example.org", "Jana")
+ACCOUNT = "CZ5855000000001265098001"
+SECRETS = ("SECRET", "secret@example.org", "Jana", ACCOUNT)
 
 
 def spoken():
@@ -23,6 +25,7 @@ def spoken():
     issue(start(order, NOON + 3 * HOUR), NOON + 4 * HOUR)
     refunded = pay(an_order(email="secret@example.org"))
     refunded.request_refund("Jana is ill, secret@example.org", NOON + HOUR)
+    refunded.approve_payout(Purpose.REFUND, ACCOUNT, NOON + HOUR)
     refunded.confirm_refund("Jana", refunded.refund, NOON + 2 * HOUR)
     for ended in (order, refunded):
         ended.erase(tuple(DataClass), NOON + DAY)
@@ -79,3 +82,23 @@ def test_an_erasure_tells_which_classes_are_to_be_let_go_of():
         "order_id", "order_number", "version", "status", "country", "product", "classes"
     }  # fmt: skip
     assert erasures[0]["status"] == "expired"
+
+
+@pytest.mark.case(28)
+def test_money_that_was_taken_back_is_told_with_what_follows():
+    """Before the start the order waits for it again, after it that is owed (case 28)."""
+    suspended, owing = pay(an_order(), payment_id="p"), start(pay(an_order(), payment_id="p"))
+    for order in (suspended, owing):
+        order.reverse_payment("p", NOON + HOUR)
+    bodies = [
+        json.loads(body) for kind, body, _ in published([suspended, owing]) if kind == "payment-reversed"
+    ]
+    told = [(each["status"], each["outstanding"]["amount"], each["owed"]["amount"]) for each in bodies]
+    assert told == [("awaiting_payment", 39900, 0), ("registering", 39900, 39900)]
+
+
+def test_a_payout_is_told_by_its_name():
+    """And what it is for, from its approval on."""
+    [approved] = [json.loads(body) for kind, body, _ in published(spoken()) if kind == "payout-approved"]
+    assert approved["payout_id"] == f"{approved['order_number']}-1"
+    assert (approved["purpose"], approved["amount"]) == ("refund", {"amount": 39900, "currency": "CZK"})

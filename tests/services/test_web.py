@@ -21,7 +21,9 @@ from psycopg_pool import AsyncConnectionPool
 from eventstore_helpers import prepare
 from vignettes.eventstore.connections import conninfo
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres, free_port
+from vignettes.runtime.settings import EXAMPLE_IBAN
 from vignettes.services.asyncapi import document
+from vignettes.services.deciding import Payee
 from vignettes.services.discovery import Discovery
 from vignettes.services.edge import Endpoints, EndpointStats
 from vignettes.services.grouping import CAPACITY, GroupStats
@@ -30,6 +32,7 @@ from vignettes.services.web.app import HEADERS, create_app
 from vignettes.services.web.serving import Web, serving
 
 ROLES = ("ordering", "mailing")
+PAYEE = Payee("Vignettes", EXAMPLE_IBAN)
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +96,14 @@ async def browsing(app):
 
 @pytest.fixture
 async def http(client, pool):
-    async with browsing(create_app(client, ROLES, pool, document)) as http:
+    async with browsing(create_app(client, ROLES, pool, document, PAYEE)) as http:
         yield http
 
 
 @pytest.fixture
 async def offline(client, unreachable):
     """The same, without a database."""
-    async with browsing(create_app(client, ROLES, unreachable, document)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, document, PAYEE)) as http:
         yield http
 
 
@@ -159,7 +162,7 @@ async def test_a_missing_database_is_named_within_seconds(offline, client):
 async def test_without_nats_nobody_can_be_seen(nats_url, pool):
     gone = await nats.connect(nats_url)
     await gone.close()
-    async with browsing(create_app(gone, ROLES, pool, document)) as http:
+    async with browsing(create_app(gone, ROLES, pool, document, PAYEE)) as http:
         answer = await http.get("/readyz")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["nats", *ROLES])
 
@@ -337,7 +340,7 @@ async def test_the_page_writes_texts_as_texts(client, unreachable):
     """Whatever stands in the document is shown, never obeyed."""
     described = document()
     described["info"]["description"] = "<script>alert(1)</script>"
-    async with browsing(create_app(client, ROLES, unreachable, lambda: described)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, lambda: described, PAYEE)) as http:
         text = (await http.get("/docs/asyncapi")).text
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -382,7 +385,7 @@ async def test_also_an_error_is_closed_and_tells_nothing(client, unreachable):
     def broken():
         raise ValueError("secret")
 
-    async with browsing(create_app(client, ROLES, unreachable, broken)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, broken, PAYEE)) as http:
         answer = await http.get("/docs/asyncapi")
     assert answer.status_code == 500
     assert answer.headers["Cache-Control"] == "no-store"
@@ -403,7 +406,7 @@ async def until_open(port):
 
 async def test_the_role_serves_until_it_is_cancelled(client, unreachable):
     port = free_port()
-    role = asyncio.create_task(Web(create_app(client, ROLES, unreachable, document), port).run())
+    role = asyncio.create_task(Web(create_app(client, ROLES, unreachable, document, PAYEE), port).run())
     _, writer = await until_open(port)
     writer.close()
     async with httpx.AsyncClient(trust_env=False) as http:

@@ -1,7 +1,7 @@
 """The BankPayment: money that came in, until it counts for an order or has gone back to its payer."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Self
@@ -14,19 +14,14 @@ from vignettes.domain.entry import BankEntry
 from vignettes.domain.money import Money, zero
 from vignettes.domain.payment_events import Allocation, PaymentEvents, Suggested
 from vignettes.domain.personal import DataClass
+from vignettes.domain.shares import Share, ShareState, share_id
 
-_SHARE = "bank-payment:"
 _PAYMENTS = uuid5(NAMESPACE_URL, "https://vignettes.example/payments")
 
 
 def payment_id_of(entry_id: str) -> UUID:
     """Return the payment's id, which is derived from its entry: read again, it is the same payment (case 17)."""
     return uuid5(_PAYMENTS, entry_id)
-
-
-def is_share(payment_id: str) -> bool:
-    """Tell whether an order knows a payment by this id as its share of a bank payment."""
-    return payment_id.startswith(_SHARE)
 
 
 class PaymentStatus(StrEnum):
@@ -39,29 +34,10 @@ class PaymentStatus(StrEnum):
     IN_REVIEW = "in_review"
     REASSIGNING = "reassigning"
     LINE_OF_NOTICE = "line_of_notice"
+    DISMISSED = "dismissed"
     RETURN_PENDING = "return_pending"
     RETURNED = "returned"
     REVERSED = "reversed"
-
-
-class ShareState(StrEnum):
-    """What an order knows of its share."""
-
-    TO_TELL = "to_tell"
-    COUNTED = "counted"
-    TO_TAKE_BACK = "to_take_back"
-    TO_REVERSE = "to_reverse"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The part of a payment that is one order's. `share_id` is the payment_id by which the order knows it."""
-
-    share_id: str
-    order_id: UUID
-    amount: Money
-    state: ShareState
 
 
 class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
@@ -94,6 +70,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         self.shares: tuple[Share, ...] = ()
         self.reassigning: tuple[Allocation, ...] = ()
         self.notice: UUID | None = None
+        self.dismissed = False
         self.reversal: str | None = None
         self.payout_id: str | None = None
         self.payouts = 0
@@ -147,6 +124,13 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
             what = {"notice": notice, "reasons": tuple(reasons)}
             self.trigger_event(self.LineRecognised, timestamp=at, **what)
         elif self.notice != notice:
+            raise errors.PaymentSettled
+
+    def dismiss(self, note: str, at: datetime) -> None:
+        """Let a person close a line that moves the money of no payment here: what it is, the note tells."""
+        if self.status is PaymentStatus.UNPLACED:
+            self.trigger_event(self.LineDismissed, timestamp=at, note=note)
+        elif not self.dismissed:
             raise errors.PaymentSettled
 
     def allocate(self, allocations: Sequence[Allocation], note: str | None, at: datetime) -> None:
@@ -302,6 +286,10 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
     def _line_recognised(self, notice: UUID, reasons: tuple[str, ...]) -> None:
         self.notice, self.reasons, self.suggestions = notice, reasons, ()
 
+    @event(PaymentEvents.LineDismissed)
+    def _line_dismissed(self) -> None:
+        self.dismissed = True
+
     @event(PaymentEvents.PaymentReversed)
     def _payment_reversed(self, reversal: str) -> None:
         self.reversal = reversal
@@ -337,7 +325,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
 
     def _allot(self, allocations: Sequence[Allocation]) -> None:
         new = tuple(
-            Share(f"{_SHARE}{self.id}:{number}", each.order_id, each.amount, ShareState.TO_TELL)
+            Share(share_id(self.id, number), each.order_id, each.amount, ShareState.TO_TELL)
             for number, each in enumerate(allocations, len(self.shares) + 1)
         )
         self.shares = (*self.shares, *new)
@@ -374,6 +362,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         """The first that holds: what ended it, what is under way, what it waits for."""
         ended = (
             (self.notice is not None, PaymentStatus.LINE_OF_NOTICE),
+            (self.dismissed, PaymentStatus.DISMISSED),
             (self.reversal is not None, PaymentStatus.REVERSED),
             (not self.entry.credit, PaymentStatus.UNPLACED),
             (self.arrived_at is None, PaymentStatus.ANNOUNCED),

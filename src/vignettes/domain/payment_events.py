@@ -105,6 +105,12 @@ class PaymentEvents:
         notice: UUID
         reasons: tuple[str, ...]
 
+    class LineDismissed(Event):
+        """A person has looked at a line that takes nothing back of what came in."""
+
+        TOPIC = "bank-payment.line-dismissed.v1"
+        note: ContactText
+
     class PaymentReversed(Event):
         """The bank has taken it back, or the payer through his (cases 28, 29)."""
 

@@ -90,10 +90,12 @@ class Appender:
                 else:
                     round_.decide(place, command)
             outcomes |= round_.failed
-            return await self._append(round_, outcomes)
+            left = await self._append(round_, outcomes)
         except BaseException:
             self._orders.clear()  # decided upon, and not on record: none of them is as the log has it
             raise
+        self._trim()
+        return left
 
     async def _look(self, commands: Sequence[Command]) -> Seen:
         order_ids = {command.order_id for command in commands if command.order_id}
@@ -132,7 +134,6 @@ class Appender:
                 outcomes[each.place] = each.reply(result.position)
                 if each.entry.destroyed:
                     self._vault.forget(each.entry.destroyed[0].order_id)
-        self._trim()
         return sorted(stale + round_.postponed, key=lambda pending: pending[0])
 
     async def _after(self, error: psycopg.Error, round_: Round, outcomes: dict[int, Outcome]) -> _Pending:

@@ -93,9 +93,7 @@ class Round:
     `failed` are commands that ended in an exception, `postponed` those to be taken again in the next round.
     """
 
-    def __init__(
-        self, seen: Seen, orders: OrderedDict[UUID, Kept], vault: Vault, codec: OrderMapper
-    ) -> None:
+    def __init__(self, seen: Seen, orders: OrderedDict[UUID, Kept], vault: Vault, codec: OrderMapper) -> None:
         self._seen = seen
         self._orders = orders
         self._vault = vault

@@ -63,6 +63,9 @@ def _in_calendar(at: datetime) -> datetime:
 
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(plain_line)]
+#: What people wrote, as banks and providers pass it on.
+Text = Annotated[str, Field(max_length=2000), AfterValidator(plain_line)]
+AccountNumber = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_line)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(plain_line), AfterValidator(_mailbox)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]

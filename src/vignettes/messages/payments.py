@@ -1,96 +1,13 @@
-"""Money by bank and provider, by request/reply: files, the review queue, payouts, the books."""
+"""Money by bank and provider, by request/reply: notices, the review queue, payouts, the books."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from vignettes.messages.answers import Answer, absent
-from vignettes.messages.forms import Amount, Instant, Line, Message, one_of, plain_line, wrong
-
-_Text = Annotated[str, Field(max_length=2000), AfterValidator(plain_line)]
-_Account = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_line)]
-
-#: What fits into one message of NATS beside the rest of the request, as base64.
-LARGEST_CONTENT = 900_000
-
-
-class EntryForm(Message):
-    """A movement of money on an account of ours, as `vignettes payments parse` prints it, and its references."""
-
-    entry_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    account: _Account
-    booked_on: date
-    amount: Annotated[int, Field(gt=0, le=10**15)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    credit: bool
-    reversal: bool
-    booked: bool
-    variable_symbol: Line | None = None
-    creditor_reference: Line | None = None
-    remittance: _Text | None = None
-    counterparty: _Text | None = None
-    counterparty_account: _Account | None = None
-    end_to_end_id: Line | None = None
-    bank_reference: Line | None = None
-
-
-class FileForm(Message):
-    """A bank file: the SHA-256 of its bytes, whatever it is called."""
-
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    name: Line
-    format: Line
-
-
-class ImportFile(Message):
-    """Take a bank file in: every entry of it, or none when it does not add up. The same file again changes nothing.
-
-    `content` is its bytes in base64; larger ones go through `vignettes payments import` or the watched folder.
-    """
-
-    subject: ClassVar[str] = "payments.v1.import"
-
-    command_id: UUID
-    actor: Line
-    file_name: Line
-    content: Annotated[
-        str, Field(min_length=1, max_length=LARGEST_CONTENT, pattern=r"^[A-Za-z0-9+/]+={0,2}$")
-    ]
-    format: Literal["camt", "mt940", "abo", "csv"] | None = None
-    encoding: Line | None = None
-    csv_map: Annotated[str, Field(max_length=20_000)] | None = None
-
-
-class BookEntries(Message):
-    """Take entries of a file down that was checked as a whole (who imports it)."""
-
-    subject: ClassVar[str] = "payments.v1.book"
-
-    actor: Line
-    file: FileForm
-    entries: Annotated[tuple[EntryForm, ...], Field(min_length=1, max_length=500)]
-
-
-class NoteFile(Message):
-    """Keep what became of a file as a whole (who imports it)."""
-
-    subject: ClassVar[str] = "payments.v1.note_file"
-
-    actor: Line
-    file: FileForm
-    state: Literal["imported", "set_aside"]
-    reason: _Text | None = None
-    entries: Annotated[int, Field(ge=0)] = 0
-
-
-class AskStandings(Message):
-    """How far payments are: matched, in review, or not decided upon yet (who imports a file)."""
-
-    subject: ClassVar[str] = "payments.v1.standings"
-
-    payment_ids: Annotated[tuple[UUID, ...], Field(max_length=10_000)]
+from vignettes.messages.answers import Answer
+from vignettes.messages.forms import AccountNumber, Amount, Instant, Line, Message, Text, one_of, wrong
 
 
 class TakeNotice(Message):
@@ -106,8 +23,8 @@ class TakeNotice(Message):
     method: Line
     occurred_at: Instant
     test: bool
-    payer: _Text | None = None
-    payer_account: _Account | None = None
+    payer: Text | None = None
+    payer_account: AccountNumber | None = None
     line_reference: Line | None = None
 
 
@@ -174,6 +91,17 @@ class PlaceReversal(Message):
     reverses: UUID
 
 
+class DismissLine(Message):
+    """Close a line in review that takes back nothing of what came in: `note` tells what it is."""
+
+    subject: ClassVar[str] = "payments.v1.dismiss"
+
+    command_id: UUID
+    actor: Line
+    payment_id: UUID
+    note: Line
+
+
 class ReturnPayment(Message):
     """Send money in review back, to where it came from unless an account is named."""
 
@@ -182,7 +110,7 @@ class ReturnPayment(Message):
     command_id: UUID
     actor: Line
     payment_id: UUID
-    account: _Account | None = None
+    account: AccountNumber | None = None
     note: Line | None = None
 
 
@@ -204,7 +132,7 @@ class ApproveRefund(Message):
     order_id: UUID | None = None
     order_number: Line | None = None
     purpose: Literal["refund", "surplus"]
-    account: _Account | None = None
+    account: AccountNumber | None = None
 
     @model_validator(mode="after")
     def _names_one_order(self) -> Self:
@@ -233,52 +161,6 @@ class AskBalance(Message):
 
 
 # ------------------------------------------------------------------ answers
-
-
-class Booked(Answer):
-    """What the entries were: new, known before, taking others back, confirming our payouts, or not our business."""
-
-    ok: Literal[True] = True
-    new: int
-    known: int
-    reversals: int
-    payouts: int
-    ignored: int
-    payment_ids: list[UUID]
-
-
-class FileTaken(Answer):
-    """What became of a file; `reason` is why it was set aside. Counts as far as they are known by now."""
-
-    ok: Literal[True] = True
-    file_id: str
-    file_name: str
-    state: Literal["imported", "set_aside"]
-    reason: str | None = Field(default=None, exclude_if=absent)
-    entries: int = 0
-    new: int = 0
-    known: int = 0
-    matched: int = 0
-    in_review: int = 0
-    reversals: int = 0
-    payouts: int = 0
-    ignored: int = 0
-
-
-class FileNoted(Answer):
-    """It is kept what became of the file."""
-
-    ok: Literal[True] = True
-    file_id: str
-
-
-class Standings(Answer):
-    """How many of the payments are matched or wait for a person, and those that are not decided upon yet."""
-
-    ok: Literal[True] = True
-    matched: int
-    in_review: int
-    undecided: list[UUID]
 
 
 class NoticeTaken(Answer):

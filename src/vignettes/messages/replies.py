@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from vignettes.messages import commands, outages, payments, queries
+from vignettes.messages import bank_files, commands, outages, payments, queries
 from vignettes.messages.answers import Answer, absent
 from vignettes.messages.forms import Amount, Message
 
@@ -239,15 +239,16 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     commands.OrderPayout: PayoutsUnderWay,
     commands.FailPayout: PayoutsUnderWay,
     commands.StartDueRegistrations: Starts,
-    payments.ImportFile: payments.FileTaken,
-    payments.BookEntries: payments.Booked,
-    payments.NoteFile: payments.FileNoted,
-    payments.AskStandings: payments.Standings,
+    bank_files.ImportFile: bank_files.FileTaken,
+    bank_files.BookEntries: bank_files.Booked,
+    bank_files.NoteFile: bank_files.FileNoted,
+    bank_files.AskStandings: bank_files.Standings,
     payments.TakeNotice: payments.NoticeTaken,
     payments.AskReview: payments.ReviewQueue,
     payments.Allocate: payments.PaymentMoved,
     payments.Reassign: payments.PaymentMoved,
     payments.PlaceReversal: payments.PaymentMoved,
+    payments.DismissLine: payments.PaymentMoved,
     payments.ReturnPayment: payments.PaymentMoved,
     payments.AskPayouts: payments.Payouts,
     payments.ApproveRefund: PayoutsUnderWay,

@@ -16,16 +16,17 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from eventsourcing.utils import get_topic
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.sql import SQL, Identifier
 
-from vignettes.domain.order import Order
+from vignettes.eventstore.codec import ERASURES, Kept
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.editions import EditionRow, current
-from vignettes.projections.folding import FIRST, Log, LogRow, folded
+from vignettes.projections.folding import FIRST, Log, LogRow
 from vignettes.projections.lease import IDLE_LIMIT
 from vignettes.projections.parking import described
-from vignettes.projections.view import SCHEMA, Edition, View
+from vignettes.projections.view import SCHEMA, Edition, View, show
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ SAMPLED_ORDERS = 20
 SAMPLE_SECONDS = 15.0
 #: Instead of columns: a row is missing, or there is one too many.
 WHOLE_ROW = "*"
+_ERASURES = frozenset(get_topic(each) for each in ERASURES)
 _LAST = UUID(int=(1 << 128) - 1)
 _SCRATCH = "pg_temp"
 _ENDLESS = (1 << 63) - 1
@@ -54,14 +56,14 @@ _PARKED = "SELECT order_id, position - 1 FROM view.parked WHERE edition = %s AND
 
 # Rows that have no equal on the other side.
 _DIFFERENT = """
-SELECT coalesce(held.order_id, due.order_id), held.row, due.row
-FROM (SELECT order_id, to_jsonb(t) AS row FROM {held} t WHERE order_id = ANY(%(orders)s)) AS held
-FULL JOIN (SELECT order_id, to_jsonb(t) AS row FROM {due} t WHERE order_id = ANY(%(orders)s)) AS due
+SELECT coalesce(held.id, due.id), held.row, due.row
+FROM (SELECT {id} AS id, to_jsonb(t) AS row FROM {held} t WHERE {id} = ANY(%(orders)s)) AS held
+FULL JOIN (SELECT {id} AS id, to_jsonb(t) AS row FROM {due} t WHERE {id} = ANY(%(orders)s)) AS due
      ON held.row = due.row
 WHERE held.row IS NULL OR due.row IS NULL
 """
 _STRANGERS = """
-SELECT DISTINCT order_id FROM {held} WHERE order_id > %s AND order_id <= %s AND order_id <> ALL (%s)
+SELECT DISTINCT {id} FROM {held} WHERE {id} > %s AND {id} <= %s AND {id} <> ALL (%s)
 """
 
 _KNOWN_DRIFT = "DELETE FROM view.drift WHERE edition = %s AND order_id = ANY(%s)"
@@ -149,6 +151,9 @@ class Checker:
         await self._note(live, wanted, drift)
         return Checked(len(wanted), tuple(drift), tuple(each.view for each in live), done)
 
+    def _id_column(self, view: str) -> Identifier:
+        return Identifier(self._views[view].definition.id_column)
+
     def _is_ours(self, edition: EditionRow) -> bool:
         return edition.state == "live" and edition.version == self._views[edition.view].definition.version
 
@@ -159,7 +164,8 @@ class Checker:
         found: set[UUID] = set()
         for edition in live if between else ():
             for table in edition.tables:
-                query = SQL(_STRANGERS).format(held=Identifier(SCHEMA, f"{table}_{edition.id}"))
+                held = Identifier(SCHEMA, f"{table}_{edition.id}")
+                query = SQL(_STRANGERS).format(held=held, id=self._id_column(edition.view))
                 rows = await (await self._connection.execute(query, (*(between or ()), orders))).fetchall()
                 found |= {row[0] for row in rows}
         return found
@@ -191,7 +197,7 @@ class Checker:
         different = {
             (table, order_id): columns
             for table in edition.tables
-            for order_id, columns in (await self._different(table, edition.id, compared)).items()
+            for order_id, columns in (await self._different(table, edition, compared)).items()
         }
         different |= {(edition.tables[0], each): (WHOLE_ROW,) for each in unreadable}
         return [
@@ -204,10 +210,12 @@ class Checker:
         return dict(await cursor.fetchall())
 
     async def _different(
-        self, table: str, number: int, orders: Sequence[UUID]
+        self, table: str, edition: EditionRow, orders: Sequence[UUID]
     ) -> dict[UUID, tuple[str, ...]]:
-        name = f"{table}_{number}"
-        query = SQL(_DIFFERENT).format(held=Identifier(SCHEMA, name), due=Identifier(_SCRATCH, name))
+        name = f"{table}_{edition.id}"
+        query = SQL(_DIFFERENT).format(
+            held=Identifier(SCHEMA, name), due=Identifier(_SCRATCH, name), id=self._id_column(edition.view)
+        )
         held: dict[UUID, list[Any]] = defaultdict(list)
         due: dict[UUID, list[Any]] = defaultdict(list)
         for order_id, is_held, is_due in await (
@@ -240,21 +248,15 @@ class _Past:
         self._rows = rows
 
     def is_erased_after(self, order_id: UUID, position: int) -> bool:
-        return any(
-            row.topic == Order.PersonalDataErased.TOPIC and row.position > position
-            for row in self._rows.get(order_id, ())
-        )
+        return any(row.topic in _ERASURES and row.position > position for row in self._rows.get(order_id, ()))
 
     def show(self, view: View, order_id: UUID, upto: int) -> bool:
         """Let a view take in one order from its first event; false when it can't, and no follower has parked it."""
-        order: Order | None = None
+        order: Kept | None = None
         try:
             for row in self._rows.get(order_id, ()):
                 if row.position <= upto:
-                    event = self._events.decode(row)
-                    noted = view.before(order)
-                    order = folded(order, event)
-                    view.see(event, order, noted)
+                    order = show(view, self._events.decode(row), order)
         except Exception as error:  # noqa: BLE001  # whatever it is, this order can't be compared
             why = described(error)
             log.error("projection.unreadable", order=str(order_id), view=view.definition.name, error=why)  # noqa: TRY400  # its text may quote a person

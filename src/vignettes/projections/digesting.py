@@ -8,14 +8,13 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from vignettes.domain.order import Order
-from vignettes.eventstore.codec import Recorded
+from vignettes.eventstore.codec import Kept, Recorded
 from vignettes.eventstore.personal import Vault
 from vignettes.projections import parking
 from vignettes.projections.folding import Log, LogRow, Orders, folded
 from vignettes.projections.lease import HEARTBEAT_SECONDS, LeaseLost, Leases
 from vignettes.projections.parking import Waiting
-from vignettes.projections.view import Edition, View
+from vignettes.projections.view import Edition, View, show
 
 BATCH = 1000
 #: A process begins with less: who needs too long for its first batch would lose the lease before having learned that.
@@ -57,9 +56,13 @@ class Member:
         return self.view.definition.name
 
     def wants(self, event: Recorded) -> bool:
-        """Tell whether the event is new to this view, and its order not waiting."""
+        """Tell whether the event is new to this view, which is about such, and its order not waiting."""
         # Nearly always nothing is parked: then the order's id need not be looked for.
-        return event.position > self.position and not (self.parked and event.order_id in self.parked)
+        return (
+            event.position > self.position
+            and isinstance(event.event, self.view.definition.about)
+            and not (self.parked and event.order_id in self.parked)
+        )
 
 
 @dataclass(slots=True)
@@ -204,7 +207,7 @@ class Digesting:
         """Take in one order's events between two positions, one by one; park it at the first that fails."""
         rows = await self._log.of(self._connection, [order_id], upto)
         await self._log.load_keys(self._connection, [order_id])
-        order: Order | None = None
+        order: Kept | None = None
         for row in rows:
             try:
                 async with self._connection.transaction():
@@ -220,16 +223,15 @@ class Digesting:
         return True
 
     async def _take_one(
-        self, member: Member, edition: Edition, row: LogRow, order: Order | None, *, is_new: bool
-    ) -> Order:
+        self, member: Member, edition: Edition, row: LogRow, order: Kept | None, *, is_new: bool
+    ) -> Kept:
         event = self._log.decode(row)
-        noted = member.view.before(order)
-        order = folded(order, event)
-        if is_new:
-            member.view.see(event, order, noted)
-            await member.view.settle()
-            await member.view.write(self._connection, edition)
-        return order
+        if not is_new:
+            return folded(order, event)
+        after = show(member.view, event, order)
+        await member.view.settle()
+        await member.view.write(self._connection, edition)
+        return after
 
     async def retry(self, members: Collection[Member], memories: Iterable[Orders]) -> None:
         """Try again what somebody wants tried again, with the code and the keys of now."""

@@ -59,6 +59,9 @@ _KIND_OF = {
     "OrderExpired": "expired",
 }
 
+#: Events by which an order may wait for its money again.
+_LOSSES = (Order.PaymentReversed, Order.PaymentTakenBack)
+
 #: The mail that tells where an order stands: sent again when the address was corrected (promise 8).
 _CURRENT = {
     "awaiting_payment": "placed",
@@ -150,10 +153,17 @@ def calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[st
         yield kind, order.email
     elif isinstance(event.event, Order.OutageRegarded) and not event.event.in_passing:
         yield "brought_forward", order.email
-    if order.is_open and order.is_paid and not was_paid:
+    if order.is_open and not order.started_at:  # after the start money is awaited as a debt only
+        yield from _about_money(event, order, was_paid=was_paid)
+
+
+def _about_money(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
+    if order.is_paid and not was_paid:
         yield "paid", order.email  # by money, or by a correction to what the money pays for
-    elif event.type == "PaymentReceived" and order.is_open and not order.is_paid:
+    elif event.type == "PaymentReceived" and not order.is_paid:
         yield "underpaid", order.email
+    elif isinstance(event.event, _LOSSES) and event.event.amount and not order.is_paid:
+        yield "payment_reversed", order.email
 
 
 def facts(event: Recorded, order: Order) -> dict[str, Any]:
@@ -207,7 +217,9 @@ def _plan(event: Recorded, order: Order) -> dict[str, Any]:
 
 
 def _refund(event: Recorded, order: Order) -> Money | None:
-    return getattr(event.event, "amount", None) if event.type == "SurplusSetAside" else order.refund
+    if isinstance(event.event, (Order.SurplusSetAside, *_LOSSES)):
+        return event.event.amount
+    return order.refund
 
 
 def contact_facts(event: Recorded, order: Order) -> dict[str, Any]:
@@ -235,6 +247,8 @@ def _reason(event: Recorded, order: Order) -> tuple[DataClass | None, str | None
         return DataClass.CONTACT, said
     if event.type == "RegistrationRejected":
         return DataClass.VEHICLE, said
+    if isinstance(event.event, Order.PaymentTakenBack):
+        return None, "taken_back"
     code = said or order.hold
     return (None, code) if code or not order.rejected else (DataClass.VEHICLE, order.rejection)
 

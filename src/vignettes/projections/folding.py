@@ -8,8 +8,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from vignettes.domain.order import Order
-from vignettes.eventstore.codec import OrderMapper, Recorded
+from vignettes.eventstore.codec import Kept, OrderMapper, Recorded
 from vignettes.eventstore.personal import SELECT_KEYS, Vault
 
 #: How many orders are kept folded between batches; colder ones are folded again from the log.
@@ -88,7 +87,7 @@ class Log:
         return list(map(LogRow._make, await cursor.fetchall()))
 
 
-def folded(order: Order | None, event: Recorded) -> Order:
+def folded(order: Kept | None, event: Recorded) -> Kept:
     """Return an order as it is after an event; the same object, changed."""
     changed: Any = event.event.mutate(order)
     return changed  # type: ignore[no-any-return]  # the library types what it mutates as anything
@@ -99,7 +98,7 @@ class Orders:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._orders: OrderedDict[UUID, Order] = OrderedDict()
+        self._orders: OrderedDict[UUID, Kept] = OrderedDict()
         self._position = -1
 
     async def events(
@@ -117,11 +116,11 @@ class Orders:
                 self.fold(self._log.decode(row))
         return [self._log.decode(row) for row in wanted]
 
-    def get(self, order_id: UUID) -> Order | None:
+    def get(self, order_id: UUID) -> Kept | None:
         """Return an order as it is before the next event."""
         return self._orders.get(order_id)
 
-    def fold(self, event: Recorded) -> Order:
+    def fold(self, event: Recorded) -> Kept:
         """Return its order as it is after an event."""
         before = self._orders.get(event.order_id)
         order = folded(before, event)

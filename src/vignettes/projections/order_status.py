@@ -12,7 +12,7 @@ from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
-DEFINITION = Definition("order_status", 2, ("order_status",), ("order_status",))
+DEFINITION = Definition("order_status", 3, ("order_status",), ("order_status",))
 
 #: What the table keeps sealed, and by which key.
 _SEALED = {
@@ -101,6 +101,7 @@ def _money(order: Order) -> Row:
         "outstanding": order.outstanding.amount,
         "surplus": order.account.surplus_open.amount,
         "refund": order.refund.amount if order.refund is not None else None,
+        "owed": order.owed.amount,
         "paid_at": order.paid_at,
     }
 

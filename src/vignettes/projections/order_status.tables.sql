@@ -48,10 +48,13 @@ CREATE TABLE {order_status} (
     person_called_at  timestamptz,
     act_by            timestamptz,
     rejection_code    text,
-    authorisation_code bytea
+    authorisation_code bytea,
+    owed              bigint NOT NULL
 );
 CREATE INDEX ON {order_status} (starts_at) WHERE status = 'registering';
 CREATE INDEX ON {order_status} (status, updated_at);
+CREATE INDEX ON {order_status} (currency, outstanding, placed_at) WHERE status IN ('awaiting_payment', 'partially_paid');
+CREATE INDEX ON {order_status} (order_id) WHERE email IS NULL;
 COMMENT ON TABLE {order_status} IS 'One row per order: where it stands. Amounts in minor units of currency, times as instants.';
 COMMENT ON COLUMN {order_status}.order_id IS 'The order; follows from its number.';
 COMMENT ON COLUMN {order_status}.order_number IS 'The number that customers are told, with check digits.';
@@ -72,7 +75,7 @@ COMMENT ON COLUMN {order_status}.price_official IS 'What the authority takes.';
 COMMENT ON COLUMN {order_status}.price_fee IS 'What the service takes.';
 COMMENT ON COLUMN {order_status}.price_total IS 'Both together.';
 COMMENT ON COLUMN {order_status}.received IS 'All money that was booked for this order.';
-COMMENT ON COLUMN {order_status}.outstanding IS 'Still to be paid; 0 once the order has ended.';
+COMMENT ON COLUMN {order_status}.outstanding IS 'Still to be paid; 0 once the order has ended, unless its money was taken back after the start.';
 COMMENT ON COLUMN {order_status}.surplus IS 'Paid beyond the price and not yet returned.';
 COMMENT ON COLUMN {order_status}.refund IS 'What is or was to go back; null unless a refund was granted.';
 COMMENT ON COLUMN {order_status}.paid_at IS 'When the price was paid in full: arrival of the money that completed it.';
@@ -103,3 +106,4 @@ COMMENT ON COLUMN {order_status}.person_called_at IS 'When a person was called f
 COMMENT ON COLUMN {order_status}.act_by IS 'Until when that person must have acted.';
 COMMENT ON COLUMN {order_status}.rejection_code IS 'plate_not_accepted, already_covered, period_not_accepted, vehicle_not_accepted or other.';
 COMMENT ON COLUMN {order_status}.authorisation_code IS 'With it the driver can turn to the authority itself. Sealed in the table.';
+COMMENT ON COLUMN {order_status}.owed IS 'Owed to us: money that was taken back after it had been spent on a vignette, or had gone back to the payer; else 0.';

@@ -1,8 +1,7 @@
 """The promises as the record can measure them: what each order was promised, until when, and when it was done.
 
-Four of the promises leave no trace in the events of an order, and have no rows: that no payment is matched to a wrong
-order (5), that an order is found without its link (9), that support is one step away (11), and what every mail
-carries (12).
+Three of the promises leave no trace in the events of an order, and have no rows: that an order is found without its
+link (9), that support is one step away (11), and what every mail carries (12).
 """
 
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from psycopg import AsyncConnection
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import SAME_DAY_LIMIT, Deadline, Rule
+from vignettes.domain.shares import is_share
 from vignettes.eventstore.codec import Recorded
 from vignettes.projections.emails import calls, message_id
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert, write_json
@@ -38,7 +38,7 @@ WHERE p.order_id = e.order_id AND p.promise = ANY(e.promises) AND p.occasion = c
   AND (p.outcome IS NULL OR (e.outcome = 'violated' AND p.outcome <> 'violated'))
 """
 
-DEFINITION = Definition("promises", 2, ("promises",), ("promises", "promise_days"))
+DEFINITION = Definition("promises", 3, ("promises",), ("promises", "promise_days"))
 
 
 class Promise(IntEnum):
@@ -48,6 +48,7 @@ class Promise(IntEnum):
     SAME_DAY = 2
     AT_ONCE = 3
     MONEY_FIRST = 4
+    RIGHT_ORDER = 5
     MAIL_OF_PAYMENT = 6
     CORRECTIONS = 7
     ADDRESS = 8
@@ -79,10 +80,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What was promised about the start, and whether it was paid, before an event."""
+    """What was promised about the start, and whether it was paid or refunded, before an event."""
 
     start: Word | None
     was_paid: bool
+    was_refunded: bool
 
 
 class PromisesView(Table):
@@ -98,11 +100,14 @@ class PromisesView(Table):
     # --- what is promised, and what ends it
 
     def before(self, order: Order | None) -> Noted:
-        return Noted(start_of(order), was_paid=order is not None and order.is_paid)
+        if order is None:
+            return Noted(None, was_paid=False, was_refunded=False)
+        return Noted(start_of(order), was_paid=order.is_paid, was_refunded=order.refunded)
 
     def see(self, event: Recorded, order: Order, noted: Noted) -> None:
         self._see_start(event, noted.start, start_of(order))
         self._see_mails(event, order, was_paid=noted.was_paid)
+        self._see_money(event, order, noted)
         match event.event:
             case Order.RegistrationStarted(rule=rule):
                 self._work_started(event, order, rule)
@@ -110,14 +115,25 @@ class PromisesView(Table):
                     self._started_when_asked(event, order)
             case Order.DetailsCorrected():
                 self._corrected(event, order)
+            case Order.PersonalDataErased(classes=classes) if DataClass.CONTACT in classes:
+                self._end(event, _MAILS, "lapsed")  # nobody is left to write to; what was sent was sent
+
+    def _see_money(self, event: Recorded, order: Order, noted: Noted) -> None:
+        match event.event:
+            case Order.PaymentReceived(payment=payment) if is_share(payment.payment_id):
+                self._matched(event, "matched", "done")
+            case Order.PaymentTakenBack(amount=amount) if amount:
+                self._matched(event, "undone", "violated")
             case Order.RefundRequested():
                 self._refund_granted(event, order)
             case Order.OrderRefunded():
                 self._end(event, (Promise.MONEY_BACK,), "done")
+            case Order.PaymentReversed() if order.refund is not None and not order.refund:
+                self._end(event, (Promise.MONEY_BACK,), "lapsed")  # the bank has given it back itself
+            case Order.PayoutFailed() if noted.was_refunded and not order.refunded:
+                self._refund_granted(event, order)
             case Order.VignetteIssued() if order.refund is not None:
                 self._end(event, (Promise.MONEY_BACK,), "violated")
-            case Order.PersonalDataErased(classes=classes) if DataClass.CONTACT in classes:
-                self._end(event, _MAILS, "lapsed")  # nobody is left to write to; what was sent was sent
 
     def _see_start(self, event: Recorded, was: Word | None, now: Word | None) -> None:
         if was and was.is_another_than(now):
@@ -152,6 +168,11 @@ class PromisesView(Table):
         else:
             word = Word(Promise.CORRECTIONS, event.version, "before_start", event.recorded_at, None)
             self._give(event, word, "done")
+
+    def _matched(self, event: Recorded, rule: str, outcome: str) -> None:
+        """Count money that was found to be this order's; what is undone later is a word of its own, and broken."""
+        word = Word(Promise.RIGHT_ORDER, event.version, rule, event.recorded_at, None)
+        self._give(event, word, outcome)
 
     def _refund_granted(self, event: Recorded, order: Order) -> None:
         began = event.recorded_at

@@ -19,16 +19,16 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from vignettes.domain.order import Order
+from vignettes.eventstore.codec import Kept
 from vignettes.eventstore.personal import Vault
 from vignettes.eventstore.recorder import CHANNEL as LOG_CHANNEL
 from vignettes.projections import parking
 from vignettes.projections.digesting import CHANNEL, Digesting, Member, Pace
 from vignettes.projections.editions import EditionRow, current
 from vignettes.projections.ending import end_if_cancelled
-from vignettes.projections.folding import FIRST, Log, LogRow, folded
+from vignettes.projections.folding import FIRST, Log, LogRow
 from vignettes.projections.lease import HEARTBEAT_SECONDS, IDLE_LIMIT, LeaseLost, Leases, holder
-from vignettes.projections.view import Definition, View
+from vignettes.projections.view import Definition, View, show
 
 log = structlog.get_logger(__name__)
 
@@ -262,12 +262,9 @@ class _Scan:
         return True
 
     def _see(self, view: View, rows: Iterable[LogRow]) -> None:
-        order: Order | None = None
+        order: Kept | None = None
         for row in rows:
-            event = self._log.decode(row)
-            noted = view.before(order)
-            order = folded(order, event)
-            view.see(event, order, noted)
+            order = show(view, self._log.decode(row), order)
 
     async def _write(self, view: View, rows: Sequence[LogRow], bad: Sequence[UUID], upto: int) -> None:
         try:

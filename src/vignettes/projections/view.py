@@ -12,8 +12,9 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from vignettes.domain.order import Order
-from vignettes.eventstore.codec import Recorded
+from vignettes.domain.events import OrderEvents
+from vignettes.eventstore.codec import Kept, Recorded
+from vignettes.projections.folding import folded
 
 Row = dict[str, Any]
 
@@ -43,6 +44,9 @@ class Definition:
     #: Calls, at a switch, for the effects of what edition $2, at position $1, has not taken in: later events, and
     #: those that wait in it.
     handover: str = ""
+    #: The events that it is told of; the column of its tables that holds whose they are.
+    about: tuple[type, ...] = (OrderEvents.Event,)
+    id_column: str = "order_id"
 
     def creating(self, number: int) -> str:
         """Return the SQL that makes the tables of one edition: <name>.tables.sql beside the view."""
@@ -68,15 +72,15 @@ class Edition:
 
 
 class View(Protocol):
-    """One reader of the log. It is told every event of its orders in order, and then writes what follows."""
+    """One reader of the log. It is told every event that it is about, in order, and then writes what follows."""
 
     definition: Definition
 
-    def before(self, order: Order | None) -> Any:
-        """Note what is needed of the order before the event changes it."""
+    def before(self, order: Any) -> Any:
+        """Note what is needed of the order, or bank payment, before the event changes it; None when there is none."""
 
-    def see(self, event: Recorded, order: Order, noted: Any) -> None:
-        """Take in one event, and the order as it is after it."""
+    def see(self, event: Recorded, order: Any, noted: Any) -> None:
+        """Take in one event, and the order, or bank payment, as it is after it."""
 
     async def settle(self) -> None:
         """Do what must be done before the rows are written. Raises Interrupted when it can't be done now."""
@@ -93,6 +97,16 @@ class Table:
 
     async def settle(self) -> None:
         """Need nothing: rows are all there is."""
+
+
+def show(view: View, event: Recorded, order: Kept | None) -> Kept:
+    """Show one event to a view that is about such; return the order, or bank payment, as it is after it."""
+    if not isinstance(event.event, view.definition.about):
+        return folded(order, event)
+    noted = view.before(order)
+    after = folded(order, event)
+    view.see(event, after, noted)
+    return after
 
 
 @cache

@@ -14,6 +14,7 @@ from vignettes.domain.personal import DataClass
 from vignettes.runtime.console import Actor, AsJson, answered, err, out, settings_for
 from vignettes.runtime.deadlines_cli import deadlines_app
 from vignettes.runtime.outages_cli import outages_app
+from vignettes.runtime.payments_cli import payments_app
 from vignettes.runtime.settings import ConfigurationError, is_set, origins
 from vignettes.runtime.views_cli import projections_app
 
@@ -29,6 +30,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(projections_app, name="projections")
 app.add_typer(outages_app, name="outages")
 app.add_typer(deadlines_app, name="deadlines")
+app.add_typer(payments_app, name="payments")
 
 
 def _instant(text: str) -> datetime:

@@ -7,9 +7,9 @@ In the data directory: instance.lock, postgres/ (data, run), postgres.log, nats/
 import fcntl
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -41,6 +41,8 @@ SUPERUSER: Final = "vignettes_admin"
 POSTGRES_PORT: Final = 5432  # names the socket file only: nothing listens on the network
 LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes, macOS 103
 _NOT_LENT: Final = range(20_000, 32_000)
+_PORTS_EACH: Final = 100
+_ports: Final = itertools.count()
 STILL_ATTACHED: Final = "pre-existing shared memory block"
 
 
@@ -82,12 +84,13 @@ def check_port_free(port: int, setting: str, host: str = "127.0.0.1") -> None:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now.
+    """Give a port that nobody listens on now, and that nobody else is given before it is used.
 
-    Below those that systems lend to outgoing connections: one of these could be lent again before it is used.
+    Below those that systems lend to outgoing connections, and each process has some to itself.
     """
+    ours = _NOT_LENT[os.getpid() * _PORTS_EACH % len(_NOT_LENT) :]
     while True:
-        port = secrets.choice(_NOT_LENT)
+        port = ours[next(_ports) % _PORTS_EACH]
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

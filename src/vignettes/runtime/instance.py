@@ -65,7 +65,7 @@ async def instance(settings: Settings, roles: Sequence[str] | None = None) -> As
         stack.enter_context(InstanceLock(settings.data_dir))
         check_port_free(settings.http_port, variable("http_port"))
         with_servers, servers = _with_servers(settings, stack)
-        complete = _with_sandbox(with_servers)
+        complete = _with_sandbox(_with_folder(with_servers))
         _prepare(complete)
         await _prepare_streams(complete)
         supervisor = Supervisor([_child(role, complete) for role in roles or _all_roles(complete)])
@@ -106,6 +106,11 @@ def _with_servers(settings: Settings, stack: AsyncExitStack) -> tuple[Settings, 
         found["nats_url"] = nats.url
         servers.append(nats)
     return settings.model_copy(update=found), servers
+
+
+def _with_folder(settings: Settings) -> Settings:
+    """Return the settings with a folder for bank files: whoever has but this machine is to have one."""
+    return settings.model_copy(update={"bank_folder": settings.bank_folder or settings.data_dir / "bank"})
 
 
 def _with_sandbox(settings: Settings) -> Settings:

@@ -247,7 +247,7 @@ def _money(row: dict[str, Any]) -> str:
 
     price = f"{of('price_total')} = {of('price_official')} official + {of('price_fee')} fee"
     told = [price, f"received {of('received')}"]
-    told += [f"{name} {of(name)}" for name in ("outstanding", "surplus", "refund") if row[name]]
+    told += [f"{name} {of(name)}" for name in ("outstanding", "surplus", "refund", "owed") if row[name]]
     return "; ".join(told)
 
 

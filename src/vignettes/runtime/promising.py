@@ -25,6 +25,7 @@ NAMES = {
     2: "within 5 minutes of the money",
     3: "at once when asked",
     4: "never before the money",
+    5: "money to the right order",
     6: "payment confirmed by mail",
     7: "corrections until the start",
     8: "address corrected, mails again",

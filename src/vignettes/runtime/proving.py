@@ -14,7 +14,7 @@ from rich.text import Text
 
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.checking import WHOLE_ROW, Checked, Checker, Drift
-from vignettes.runtime import roles
+from vignettes.runtime import parts
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
 from vignettes.runtime.settings import Settings, variable
@@ -61,8 +61,8 @@ def check(
         "vignettes_projector",
         name="vignettes checking",
     )
-    keys = roles.vault(settings)
-    views = roles.views(settings, keys, roles.index(root_of(settings, url)))
+    keys = parts.vault(settings)
+    views = parts.views(settings, keys, root_of(settings, url))
     if name is not None:
         if not defined(name).tables:
             raise NothingToCompare(f"{name} can't be checked. {NothingToCompare.__doc__}")

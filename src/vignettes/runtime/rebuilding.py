@@ -19,7 +19,7 @@ from vignettes.projections import editions
 from vignettes.projections.ending import end_if_cancelled
 from vignettes.projections.lease import LeaseLost, holder
 from vignettes.projections.rebuild import Progress, Rebuild, Switched
-from vignettes.runtime import roles
+from vignettes.runtime import parts
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
 from vignettes.runtime.settings import Settings, variable
@@ -111,8 +111,9 @@ def rebuild(settings: Settings, name: str, progress_on: Console) -> Rebuilt:
 def _rebuild(settings: Settings, name: str, bar: "_Bar") -> Rebuild:
     database = needed(settings.database_url, variable("database_url"))
     url = conninfo(database, "vignettes_projector", name="vignettes rebuilding")
-    keys, lookup = roles.vault(settings), roles.index(root_of(settings, url))
-    view = next(each for each in roles.views(settings, keys, lookup) if each.definition.name == name)
+    keys = parts.vault(settings)
+    views = parts.views(settings, keys, root_of(settings, url))
+    view = next(each for each in views if each.definition.name == name)
     return Rebuild(url, view, keys, bar.tell)
 
 

@@ -4,126 +4,26 @@ Imports stand in the builders: eight processes start on two cores, and each load
 """
 # ruff: noqa: PLC0415
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
 
-from vignettes.domain.schedule import Terms
-from vignettes.runtime.keys import master_keys, root_of
+from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
-from vignettes.runtime.settings import ConfigurationError, Settings
+from vignettes.runtime.money_roles import payments, webhooks
+from vignettes.runtime.parts import Together, builder, index, terms, vault, views, writing
+from vignettes.runtime.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from vignettes.eventstore.personal import BlindIndex, Vault
-    from vignettes.projections.rebuild import Builder
-    from vignettes.projections.view import Definition, View
+    from vignettes.eventstore.personal import Vault
+    from vignettes.projections.view import View
     from vignettes.runtime.process import Process, Running
-    from vignettes.services.writing import Sender, Writing
 
 #: The roles of the service; the sandbox is one more, for local runs.
-ROLES: Final = ("ordering", "projecting", "deadlines", "registration", "mailing", "publishing", "web")
+ROLES: Final = (
+    "ordering", "projecting", "deadlines", "registration", "payments", "mailing", "publishing", "web",
+)  # fmt: skip
 SANDBOX: Final = "sandbox"
-
-
-class Piece(Protocol):
-    """One piece of work of a role."""
-
-    async def run(self) -> None:
-        """Do it until cancelled."""
-
-
-@dataclass(slots=True)
-class Together:
-    """A role that is several pieces of work at once; it ends with the first of them that fails."""
-
-    name: str
-    pieces: "Sequence[Piece]"
-
-    async def run(self) -> None:
-        """Do all of them until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for piece in self.pieces:
-                tasks.create_task(piece.run(), name=f"{self.name} {type(piece).__name__}")
-
-
-def terms(settings: Settings) -> Terms:
-    """Return by which terms orders are served that are placed now."""
-    return Terms(
-        lead=timedelta(hours=settings.lead_hours),
-        grace=timedelta(seconds=settings.same_day_grace_seconds),
-        unpaid_expiry=timedelta(days=settings.unpaid_expiry_days),
-    )
-
-
-def writing(settings: Settings, root: bytes) -> "Writing":
-    """Return who writes our mails."""
-    from vignettes.services.deciding import Payee
-    from vignettes.services.links import Links
-    from vignettes.services.writing import Writing
-
-    links = Links(settings.public_url, root)
-    return Writing(links, Payee(settings.payee_name, settings.payee_iban), sender(settings))
-
-
-def sender(settings: Settings) -> "Sender":
-    """Return in whose name mails are sent."""
-    from vignettes.services.writing import Sender
-
-    return Sender(settings.mail_from, settings.support_email, settings.support_whatsapp)
-
-
-def vault(settings: Settings) -> "Vault":
-    """Return the keys of orders, as one process holds them."""
-    from vignettes.eventstore.personal import Vault
-
-    return Vault(master_keys(settings))
-
-
-def index(root: bytes) -> "BlindIndex":
-    """Return the blind index of what customers know of their orders."""
-    from vignettes.eventstore.personal import BlindIndex
-    from vignettes.services.links import derived
-
-    return BlindIndex(derived(root, b"blind index"))
-
-
-def definitions() -> "list[Definition]":
-    """Return what the followers of the log keep in the database."""
-    from vignettes.projections import deadlines, emails, lookup, order_status, payments, promises
-    from vignettes.services import publishing
-
-    kept = (order_status, emails, deadlines, payments, lookup, promises, publishing)
-    return [each.DEFINITION for each in kept]
-
-
-def views(settings: Settings, keys: "Vault", lookup: "BlindIndex") -> "list[View]":
-    """Return the views of the service."""
-    from vignettes.projections.deadlines import DeadlinesView
-    from vignettes.projections.emails import EmailsView
-    from vignettes.projections.lookup import LookupView
-    from vignettes.projections.order_status import OrderStatusView
-    from vignettes.projections.payments import PaymentsView
-    from vignettes.projections.promises import PromisesView
-
-    return [
-        OrderStatusView(keys),
-        EmailsView(sender(settings).domain, keys),
-        DeadlinesView(),
-        PaymentsView(),
-        LookupView(lookup),
-        PromisesView(sender(settings).domain),
-    ]
-
-
-def builder(settings: Settings, conninfo: str, lookup: "BlindIndex") -> "Builder":
-    """Return who builds editions beside the live ones."""
-    from vignettes.projections.rebuild import Builder
-
-    keys = vault(settings)
-    return Builder(conninfo, views(settings, keys, lookup), keys)
 
 
 async def _ordering(built: "Process") -> "Running":
@@ -167,18 +67,18 @@ async def _projecting(built: "Process") -> "Running":
     from vignettes.projections.follower import Follower
 
     url, settings = built.conninfo("vignettes_projector", "projecting"), built.settings
-    lookup = index(root_of(settings, url))
+    root = root_of(settings, url)
 
     def kept() -> "tuple[list[View], Vault]":
         """Return views with keys of their own: none of the three takes them out of another's hand."""
         keys = vault(settings)
-        return views(settings, keys, lookup), keys
+        return views(settings, keys, root), keys
 
     return Together(
         "projecting",
         [
             Follower(url, *kept()),
-            builder(settings, built.conninfo("vignettes_projector", "rebuilding"), lookup),
+            builder(settings, built.conninfo("vignettes_projector", "rebuilding"), root),
             Sampler(built.conninfo("vignettes_projector", "checking"), *kept()),
         ],
     )
@@ -251,12 +151,15 @@ async def _mailing(built: "Process") -> "Running":
 
 async def _web(built: "Process") -> "Running":
     from vignettes.services.asyncapi import document
+    from vignettes.services.deciding import Payee
     from vignettes.services.web.app import create_app
     from vignettes.services.web.serving import Web
 
     pool = await built.pool("vignettes_reader", "web", 4)
     expected = [*ROLES, SANDBOX] if built.settings.sandbox else list(ROLES)
-    return Web(create_app(built.client, expected, pool, document), built.settings.http_port)
+    payee = Payee(built.settings.payee_name, built.settings.payee_iban)
+    app = create_app(built.client, expected, pool, document, payee, await webhooks(built))
+    return Web(app, built.settings.http_port)
 
 
 async def _sandbox(built: "Process") -> "Running":
@@ -282,10 +185,11 @@ BUILDERS: Final[dict[str, "Callable[[Process], Awaitable[Running]]"]] = {
     "projecting": _projecting,
     "deadlines": _deadlines,
     "registration": _registration,
+    "payments": payments,
     "mailing": _mailing,
     "publishing": _publishing,
     "web": _web,
     SANDBOX: _sandbox,
 }
 #: The roles that answer requests; the others show no endpoints in micro discovery.
-ANSWERING: Final = frozenset({"ordering", SANDBOX})
+ANSWERING: Final = frozenset({"ordering", "payments", SANDBOX})

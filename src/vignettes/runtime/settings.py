@@ -19,6 +19,8 @@ from stdnum import iban
 from stdnum.exceptions import ValidationError as InvalidNumber
 
 from vignettes.services.authorities import files
+from vignettes.services.notices import files as providers
+from vignettes.services.payments import limits
 
 PREFIX: Final = "VIGNETTES_"
 EXAMPLE_IBAN: Final = "CZ6508000000192000145399"
@@ -81,6 +83,17 @@ def _account(value: str) -> str:
         raise ValueError("is not an IBAN with correct check digits") from None
 
 
+def _limits(value: str) -> str:
+    limits.limits(value)
+    return value
+
+
+def _webhooks(path: Path) -> Path:
+    """Refuse what would only come to light with the first notice; secrets are looked for by who needs them."""
+    providers.read(path)
+    return path
+
+
 def _authorities(folder: Path) -> Path:
     """Refuse what would only come to light with the first order: the text names file and field."""
     files.read(folder)
@@ -91,6 +104,7 @@ FilePath = Annotated[Path, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrAny = Annotated[int, Field(ge=0, le=65535)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+WebhooksFile = Annotated[Path, AfterValidator(_absolute), AfterValidator(_webhooks)]
 AuthoritiesDir = Annotated[Path, AfterValidator(_absolute), AfterValidator(_authorities)]
 
 
@@ -147,6 +161,14 @@ class Settings(BaseSettings):
         None,
         description="a folder of *.toml files, one for each authority or partner, or nothing for one authority",
     )
+    webhooks_file: WebhooksFile | None = Field(
+        None,
+        description="a *.toml file of the payment providers whose notices are taken, or nothing for none",
+    )
+    bank_folder: FilePath | None = Field(
+        None,
+        description="a folder in whose in/ bank files are dropped to be imported, or nothing to watch none",
+    )
     sandbox_authority_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
     sandbox_smtp_port: PortOrAny = Field(0, description="a port, or 0 for any free one")
 
@@ -167,6 +189,10 @@ class Settings(BaseSettings):
     )
     payee_iban: Annotated[str, AfterValidator(_account)] = Field(
         EXAMPLE_IBAN, description="the IBAN of the account that drivers pay to"
+    )
+    refunds_approved_up_to: Annotated[str, AfterValidator(_limits)] = Field(
+        "",
+        description="amounts such as EUR 50, CZK 1200, or nothing for a person to approve each refund",
     )
 
     lead_hours: int = Field(

@@ -20,7 +20,7 @@ from vignettes.eventstore.connections import Role, conninfo
 from vignettes.projections import editions
 from vignettes.projections.view import Definition
 from vignettes.runtime.link import needed
-from vignettes.runtime.roles import definitions
+from vignettes.runtime.parts import definitions
 from vignettes.runtime.settings import Settings, variable
 
 #: A process that was not heard of for so long is gone: another one would have taken over by now.

@@ -21,7 +21,7 @@ from vignettes.domain.outages import Outage
 from vignettes.domain.schedule import Deadline
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.folding import Log, folded
-from vignettes.runtime import roles
+from vignettes.runtime import parts
 from vignettes.runtime.link import needed
 from vignettes.runtime.local_times import lasting, minute
 from vignettes.runtime.settings import Settings, variable
@@ -105,7 +105,7 @@ def what_if(settings: Settings, lead: timedelta, country: str | None, progress_o
 
     async def replayed() -> WhatIf:
         async with await AsyncConnection.connect(url, autocommit=True) as connection:
-            return await _replay(connection, Log(roles.vault(settings)), lead, country, progress_on)
+            return await _replay(connection, Log(parts.vault(settings)), lead, country, progress_on)
 
     return asyncio.run(replayed())
 
@@ -143,11 +143,11 @@ async def _folded(
     await log.load_keys(connection, order_ids)
     order, last = None, None
     for row in await log.of(connection, order_ids, upto):
-        if order is not None and row.order_id != last:
+        if isinstance(order, Order) and row.order_id != last:
             yield order
             order = None
         order, last = folded(order, log.decode(row)), row.order_id
-    if order is not None:
+    if isinstance(order, Order):
         yield order
 
 

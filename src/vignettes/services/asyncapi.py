@@ -3,6 +3,7 @@
 FastStream's own document (0.7.8) knows neither replies nor headers, nor what is published without FastStream.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal, cast, get_args
@@ -11,18 +12,29 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from vignettes.messages import commands, events, outages, queries, replies
+from vignettes.messages import bank_files, commands, events, outages, payments, queries, replies
 from vignettes.messages.replies import Refused
 from vignettes.services.examples import EXAMPLES, TRIGGER_HEADERS, event_headers
-from vignettes.services.ordering import QUEUE
+from vignettes.services.ordering import QUEUE as ORDERS
+from vignettes.services.payments.review import QUEUE as PAYMENTS
 
 Json = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
 _Outages = outages.AnnounceOutage | outages.WithdrawOutage | outages.AskOutages
-_Request = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query
+_Files = bank_files.ImportFile | bank_files.BookEntries | bank_files.NoteFile | bank_files.AskStandings
+_Decisions = (
+    payments.Allocate
+    | payments.Reassign
+    | payments.PlaceReversal
+    | payments.DismissLine
+    | payments.ReturnPayment
+)
+_MoneyBack = payments.AskPayouts | payments.ApproveRefund | payments.PayOut
+_Payments = _Files | payments.TakeNotice | payments.AskReview | _Decisions | _MoneyBack | payments.AskBalance
+_Request = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query | _Payments
 
 _DESCRIPTION = """\
-Orders of motorway e-vignettes, over NATS.
+Orders of motorway e-vignettes and their money, over NATS.
 
 Requests are answered on the reply subject of the message; whatever can't be done, however malformed, is \
 answered with `ok: false` and a code. Ask a command again with the same command_id until it is answered: it \
@@ -62,14 +74,19 @@ class Contract:
 
 
 def contract() -> Contract:
-    """Return what the ordering service answers."""
-    requests: tuple[type[_Request], ...] = (
+    """Return what the ordering service and the payments service answer."""
+    of_orders: tuple[type[_Request], ...] = (
         *commands.COMMANDS,
         commands.StartDueRegistrations,
         *get_args(_Outages),
         *queries.QUERIES,
     )
-    return Contract([Answered(one.subject, QUEUE, one, replies.REPLY_OF[one]) for one in requests])
+    of_payments: tuple[type[_Request], ...] = get_args(_Payments)
+    return Contract([*_answered(ORDERS, of_orders), *_answered(PAYMENTS, of_payments)])
+
+
+def _answered(queue: str, requests: Iterable[type[_Request]]) -> list[Answered]:
+    return [Answered(one.subject, queue, one, replies.REPLY_OF[one]) for one in requests]
 
 
 def document(answered: Contract | None = None) -> Json:

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from vignettes.domain import errors, references, schedule, vehicle
+from vignettes.domain.account import Purpose
 from vignettes.domain.catalogue import product
 from vignettes.domain.details import Consent, Details, Document, Payment, Vignette
 from vignettes.domain.money import Money
@@ -20,6 +21,7 @@ from vignettes.eventstore.journal import Cover
 from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands
 from vignettes.messages.forms import Amount, ConsentForm
+from vignettes.services.payment_codes import payment_code
 
 Decide = Callable[[Order | None, datetime], Order]
 
@@ -145,16 +147,12 @@ class Deciding:
         }
 
     def _payment_forms(self, order: Order) -> dict[str, Any]:
-        number, total = order.number, order.price.total
         forms = {
-            "variable_symbol": references.variable_symbol(number),
-            "creditor_reference": references.creditor_reference(number),
+            "variable_symbol": references.variable_symbol(order.number),
+            "creditor_reference": references.creditor_reference(order.number),
         }
-        if total.currency == "CZK":
-            forms["spayd"] = references.spayd(self._payee.iban, total, number, number)
-        elif total.currency == "EUR":
-            forms["epc"] = references.epc(self._payee.name, self._payee.iban, total, number)
-        return forms
+        code = payment_code(self._payee.name, self._payee.iban, order.price.total, order.number)
+        return {**forms, code.form: code.text} if code else forms
 
     def _receive_payment(self, command: commands.ReceivePayment) -> Decision:
         amount = _money(command.amount)
@@ -210,9 +208,17 @@ def _internal(command: commands.InternalCommand) -> Decision:
         case commands.EraseOrder(order_id=order_id):
             classes = [DataClass(each) for each in command.classes]
             return _on(order_id, lambda order, at: order.erase(classes, at), _erased)
-        case commands.ConfirmRefund(order_id=order_id):
-            amount = _money(command.amount)
-            return _on(order_id, lambda order, at: order.confirm_refund(command.refund_id, amount, at))
+        case commands.ReversePayment(order_id=order_id, payment_id=payment_id):
+            return _on(order_id, lambda order, at: order.reverse_payment(payment_id, at), _due)
+        case commands.TakeBackPayment(order_id=order_id, payment_id=payment_id):
+            return _on(order_id, lambda order, at: order.take_back_payment(payment_id, at), _due)
+        case (
+            commands.ConfirmRefund()
+            | commands.ApprovePayout()
+            | commands.OrderPayout()
+            | commands.FailPayout()
+        ):
+            return _paying_out(command)
         case (
             commands.RegardOutage()
             | commands.HoldAsTwin()
@@ -242,6 +248,33 @@ def _registering(command: commands.RegisteringCommand) -> Decision:
             return _on(order_id, lambda order, at: order.call_person(why, act_by, generation, at))
         case _:
             assert_never(command)
+
+
+def _paying_out(command: commands.PayoutCommand) -> Decision:
+    """Return how money goes back to the payer."""
+    match command:
+        case commands.ApprovePayout(order_id=order_id, account=account):
+            purpose = Purpose(command.purpose)
+            return _on(order_id, lambda order, at: order.approve_payout(purpose, account, at), _payouts)
+        case commands.OrderPayout(order_id=order_id, payout_id=payout_id, file_id=file_id):
+            return _on(order_id, lambda order, at: order.order_payout(payout_id, file_id, at), _payouts)
+        case commands.FailPayout(order_id=order_id, payout_id=payout_id):
+            return _on(order_id, lambda order, at: order.fail_payout(payout_id, at), _payouts)
+        case commands.ConfirmRefund(order_id=order_id, refund_id=refund_id):
+            amount = _money(command.amount)
+            return _on(order_id, lambda order, at: order.confirm_refund(refund_id, amount, at))
+        case _:
+            assert_never(command)
+
+
+def _payouts(order: Order) -> dict[str, Any]:
+    """Return what is on its way back: the ids under which statements show it."""
+    return {
+        "payouts": [
+            {"payout_id": each.payout_id, "purpose": each.purpose, "amount": _form(each.amount)}
+            for each in order.payouts.values()
+        ]
+    }
 
 
 def _planning(command: commands.PlanningCommand) -> Decision:
@@ -276,7 +309,7 @@ def _on(
     """Return a decision on an order that must exist."""
 
     def decide(order: Order | None, at: datetime) -> Order:
-        if order is None:
+        if not isinstance(order, Order):  # none, or a bank payment's id
             raise errors.OrderNotFound(field=named_by)
         act(order, at)
         return order

@@ -1,6 +1,5 @@
 """One example of every message of the published language, as JSON: shown in the AsyncAPI document."""
 
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,81 +7,48 @@ from eventsourcing.domain import AggregateEvent
 from pydantic import BaseModel, TypeAdapter
 
 from vignettes.domain import references
-from vignettes.domain.catalogue import product
-from vignettes.domain.details import Consent, Details, Payment
 from vignettes.domain.order import Order
-from vignettes.domain.schedule import Start
-from vignettes.domain.vehicle import Vehicle, warnings
+from vignettes.domain.vehicle import warnings
 from vignettes.eventstore.codec import Envelope, Recorded
 from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands, events, outages, queries, replies
 from vignettes.projections import order_status
+from vignettes.services.example_order import (
+    COMMAND,
+    COMMAND_ID,
+    CONSENT,
+    IBAN,
+    NUMBER,
+    OF_ORDER,
+    ORDER,
+    ORDER_ID,
+    PAID_AT,
+    PAYING_ID,
+    PAYMENT_ID,
+    PAYOUT_ID,
+    PLACE,
+    PLACED_AT,
+    PRICE,
+    TOTAL,
+    Example,
+    done,
+)
+from vignettes.services.payment_examples import PAYMENT_EXAMPLES
 
-Example = dict[str, Any]
-
-_NUMBER = "V9922747891"
-_ORDER_ID = str(order_id_of(_NUMBER))
-_COMMAND_ID = "0d5b2c1e-6f5a-4c39-9a53-2f5f4e9d8b10"
-_PAYING_ID = "6c1f0a52-3a0e-4a55-8f0e-9be8f3c2d7a4"
-_PAYMENT_ID = "fio-26489132775"
 _MANAGE_URL = "https://vignettes.example/o/Qm9uIHZveWFnZSwgZXQgcmVzcGVjdGV6IGxlcyBsaW1pdGU"
-_IBAN = "CZ6508000000192000145399"
-_PLACED_AT = "2026-12-10T08:15:30.120000Z"
-_PAID_AT = "2026-12-10T09:02:11Z"
 _TWIN = str(order_id_of("V1000000064"))
 _TWINS_COMMAND_ID = "b3f0a1c4-8f5e-4f0e-9a9e-51b6f0b7d7a3"
 _OUTAGE_ID = "e2a6d0f4-3a1b-4b3e-8d55-7c9e0a5f1b26"
 _OUTAGE_SPAN: Example = {"begins_at": "2026-12-18T08:00:00Z", "ends_at": "2026-12-18T16:00:00Z"}
 _OUTAGE: Example = {"country": "CZ", **_OUTAGE_SPAN}
 _NOTE = "maintenance, as told in the authority's letter of 9 December"
-_CONSENT: Example = {
-    "kind": "immediate_performance",
-    "text_version": "2026-01",
-    "given_at": "2026-12-10T08:15:02+01:00",
-}
-_COMMAND: Example = {"command_id": _COMMAND_ID, "actor": "shop"}
-_OF_ORDER: Example = {**_COMMAND, "order_id": _ORDER_ID}
-_PLACE: Example = {
-    **_COMMAND,
-    "product": "CZ-10D",
-    "vehicle": {"country": "FR", "plate": "AB-123-CD"},
-    "valid_from": "2026-12-19",
-    "email": "driver@example.org",
-    "language": "fr",
-    "consents": [_CONSENT],
-}
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-def _paid_order() -> Order:
-    """Take down the order of all examples, as the command above asks for it, and pay it."""
-    wished = product(_PLACE["product"])
-    details = Details(
-        wished.code,
-        Vehicle.of(_PLACE["vehicle"]["country"], _PLACE["vehicle"]["plate"]),
-        Start.parse(_PLACE["valid_from"], wished),
-    )
-    consent = Consent(
-        _CONSENT["kind"], _CONSENT["text_version"], datetime.fromisoformat(_CONSENT["given_at"])
-    )
-    order = Order.place(
-        order_id_of(_NUMBER),
-        number=_NUMBER,
-        details=details,
-        email=_PLACE["email"],
-        language=_PLACE["language"],
-        consents=[consent],
-        at=datetime.fromisoformat(_PLACED_AT),
-    )
-    paid_at = datetime.fromisoformat(_PAID_AT)
-    order.receive_payment(Payment(_PAYMENT_ID, order.outstanding, "bank_transfer", paid_at), paid_at)
-    return order
-
-
 def _history(order: Order) -> list[Example]:
     """Return what is on record of an order, as a query is told it."""
-    askers = (Envelope("shop", UUID(_COMMAND_ID)), Envelope("payments", UUID(_PAYING_ID)))
+    askers = (Envelope("shop", UUID(COMMAND_ID)), Envelope("payments", UUID(PAYING_ID)))
     return [
         {
             "position": 1_041 + event.originator_version,
@@ -108,14 +74,8 @@ def _state(order: Order) -> Example:
     return cast("Example", _JSON.dump_python(told, mode="json"))
 
 
-_ORDER = _paid_order()
-_PRICE: Example = {
-    **_JSON.dump_python(_ORDER.price, mode="json"),
-    "total": _JSON.dump_python(_ORDER.price.total, mode="json"),
-}
-_TOTAL: Example = _PRICE["total"]
 _NOTHING: Example = {"amount": 0, "currency": "CZK"}
-_ROW: Example = _JSON.dump_python(order_status.row(_ORDER, 1_043), mode="json")
+_ROW: Example = _JSON.dump_python(order_status.row(ORDER, 1_043), mode="json")
 _DUE: str = _ROW["due_at"]
 _STARTS: str = _ROW["starts_at"]
 _ENDS: str = _ROW["ends_at"]
@@ -135,22 +95,10 @@ _ANNOUNCED: Example = {
 }
 
 
-def _done(version: int, status: str) -> Example:
-    return {
-        "ok": True,
-        "command_id": _COMMAND_ID,
-        "order_id": _ORDER_ID,
-        "order_number": _NUMBER,
-        "version": version,
-        "position": 1_041 + version,
-        "status": status,
-    }
-
-
 def _event(version: int, status: str, **said: Any) -> Example:
     return {
-        "order_id": _ORDER_ID,
-        "order_number": _NUMBER,
+        "order_id": ORDER_ID,
+        "order_number": NUMBER,
         "version": version,
         "status": status,
         "country": "CZ",
@@ -160,23 +108,23 @@ def _event(version: int, status: str, **said: Any) -> Example:
 
 
 _COMMANDS: dict[type[BaseModel], Example] = {
-    commands.Place: _PLACE,
+    commands.Place: PLACE,
     commands.ReceivePayment: {
-        **_COMMAND,
-        "order_number": _NUMBER,
-        "payment_id": _PAYMENT_ID,
-        "amount": _TOTAL,
+        **COMMAND,
+        "order_number": NUMBER,
+        "payment_id": PAYMENT_ID,
+        "amount": TOTAL,
         "method": "bank_transfer",
-        "received_at": _PAID_AT,
+        "received_at": PAID_AT,
     },
-    commands.CorrectDetails: {**_OF_ORDER, "changes": {"plate": "AB-123-CE"}},
-    commands.CorrectEmail: {**_OF_ORDER, "email": "driver.again@example.org"},
-    commands.StartRegistration: {**_OF_ORDER, "consent": _CONSENT},
-    commands.RequestRefund: {**_OF_ORDER, "reason": "journey cancelled"},
-    commands.StartDueRegistration: {**_OF_ORDER, "actor": "registration", "generation": 1},
+    commands.CorrectDetails: {**OF_ORDER, "changes": {"plate": "AB-123-CE"}},
+    commands.CorrectEmail: {**OF_ORDER, "email": "driver.again@example.org"},
+    commands.StartRegistration: {**OF_ORDER, "consent": CONSENT},
+    commands.RequestRefund: {**OF_ORDER, "reason": "journey cancelled"},
+    commands.StartDueRegistration: {**OF_ORDER, "actor": "registration", "generation": 1},
     commands.StartDueRegistrations: {
         "starts": [
-            {**_OF_ORDER, "actor": "registration", "generation": 1},
+            {**OF_ORDER, "actor": "registration", "generation": 1},
             {
                 "command_id": _TWINS_COMMAND_ID,
                 "order_id": _TWIN,
@@ -186,125 +134,125 @@ _COMMANDS: dict[type[BaseModel], Example] = {
         ]
     },
     commands.RecordIssue: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "registration",
         "generation": 1,
         "number": "CZ26-0048817",
-        "reference": _ORDER_ID,
+        "reference": ORDER_ID,
         "valid_from": _STARTS,
         "valid_until": _ENDS,
         "authorisation_code": "K7RT2291",
         "document": {"media_type": "application/pdf", "size": 48_213, "digest": _DIGEST},
     },
     commands.RecordRejection: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "registration",
         "generation": 1,
         "reason": "registration mark not found in the register of FR",
         "code": "plate_not_accepted",
     },
     commands.RecordValidity: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "registration",
         "valid_from": _STARTS,
         "valid_until": _EXTENDED,
     },
     commands.CallPerson: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "registration",
         "generation": 1,
         "why": "outcome_unknown",
         "act_by": _ACT_BY,
     },
     commands.RegardOutage: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "deadlines",
         "outage": {"id": _OUTAGE_ID, **_OUTAGE},
     },
-    commands.HoldAsTwin: {**_OF_ORDER, "actor": "deadlines", "twin": _TWIN},
-    commands.ReleaseTwin: {**_OF_ORDER, "actor": "deadlines", "twin": _TWIN},
-    commands.AcceptTwin: {**_OF_ORDER, "actor": "support"},
-    commands.ChangeTerms: {**_OF_ORDER, "actor": "operator", "lead_hours": 24},
-    commands.ExpireOrder: {**_OF_ORDER, "actor": "deadlines"},
-    commands.RefundUnanswered: {**_OF_ORDER, "actor": "deadlines"},
-    commands.EraseOrder: {**_OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
+    commands.HoldAsTwin: {**OF_ORDER, "actor": "deadlines", "twin": _TWIN},
+    commands.ReleaseTwin: {**OF_ORDER, "actor": "deadlines", "twin": _TWIN},
+    commands.AcceptTwin: {**OF_ORDER, "actor": "support"},
+    commands.ChangeTerms: {**OF_ORDER, "actor": "operator", "lead_hours": 24},
+    commands.ExpireOrder: {**OF_ORDER, "actor": "deadlines"},
+    commands.RefundUnanswered: {**OF_ORDER, "actor": "deadlines"},
+    commands.EraseOrder: {**OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
     commands.ConfirmRefund: {
-        **_OF_ORDER,
+        **OF_ORDER,
         "actor": "accounting",
         "refund_id": "fio-26490011842",
-        "amount": _TOTAL,
+        "amount": TOTAL,
     },
 }
 
 _OUTAGES: dict[type[BaseModel], Example] = {
     outages.AnnounceOutage: {"command_id": _OUTAGE_ID, "actor": "operator", **_OUTAGE, "note": _NOTE},
-    outages.WithdrawOutage: {"command_id": _COMMAND_ID, "actor": "operator", "outage_id": _OUTAGE_ID},
+    outages.WithdrawOutage: {"command_id": COMMAND_ID, "actor": "operator", "outage_id": _OUTAGE_ID},
     outages.AskOutages: {"actor": "operator", "country": "CZ"},
 }
 
 _QUERIES: dict[type[BaseModel], Example] = {
-    queries.AskStatus: {"order_number": _NUMBER, "min_position": 1_043},
-    queries.AskHistory: {"order_id": _ORDER_ID, "until": "2026-12-12T00:00:00+01:00", "actor": "support"},
-    queries.AskEmails: {"order_id": _ORDER_ID, "actor": "support"},
-    queries.FindOrders: {**_PLACE["vehicle"], "email": "driver@example.org", "actor": "support"},
+    queries.AskStatus: {"order_number": NUMBER, "min_position": 1_043},
+    queries.AskHistory: {"order_id": ORDER_ID, "until": "2026-12-12T00:00:00+01:00", "actor": "support"},
+    queries.AskEmails: {"order_id": ORDER_ID, "actor": "support"},
+    queries.FindOrders: {**PLACE["vehicle"], "email": "driver@example.org", "actor": "support"},
 }
 
 _REPLIES: dict[type[BaseModel], Example] = {
     replies.Refused: {
         "ok": False,
-        "command_id": _COMMAND_ID,
+        "command_id": COMMAND_ID,
         "error": {
             "code": "invalid_request",
             "message": "Input should be a valid integer",
             "field": "amount.amount",
         },
     },
-    replies.Done: _done(3, "registering"),
+    replies.Done: done(3, "registering"),
     replies.Placed: {
-        **_done(1, "awaiting_payment"),
-        "price": _PRICE,
+        **done(1, "awaiting_payment"),
+        "price": PRICE,
         "payment": {
-            "variable_symbol": references.variable_symbol(_NUMBER),
-            "creditor_reference": references.creditor_reference(_NUMBER),
-            "spayd": references.spayd(_IBAN, _ORDER.price.total, _NUMBER, _NUMBER),
+            "variable_symbol": references.variable_symbol(NUMBER),
+            "creditor_reference": references.creditor_reference(NUMBER),
+            "spayd": references.spayd(IBAN, ORDER.price.total, NUMBER, NUMBER),
         },
         "manage_url": _MANAGE_URL,
-        "warnings": list(warnings(_ORDER.details.vehicle)),
+        "warnings": list(warnings(ORDER.details.vehicle)),
     },
-    replies.PaymentCounted: {**_done(2, "scheduled"), "due": _DUE, "outstanding": _NOTHING},
-    replies.DetailsNowCorrect: {**_done(3, "scheduled"), "due": _DUE, "warnings": []},
-    replies.EmailNowCorrect: {**_done(3, "scheduled"), "manage_url": _MANAGE_URL},
-    replies.RefundGranted: {**_done(3, "refund_pending"), "refund": _TOTAL},
-    replies.Planned: {**_done(3, "scheduled"), "due": _BEFORE_OUTAGE},
+    replies.PaymentCounted: {**done(2, "scheduled"), "due": _DUE, "outstanding": _NOTHING},
+    replies.DetailsNowCorrect: {**done(3, "scheduled"), "due": _DUE, "warnings": []},
+    replies.EmailNowCorrect: {**done(3, "scheduled"), "manage_url": _MANAGE_URL},
+    replies.RefundGranted: {**done(3, "refund_pending"), "refund": TOTAL},
+    replies.Planned: {**done(3, "scheduled"), "due": _BEFORE_OUTAGE},
     replies.Starts: {
         "ok": True,
         "outcomes": [
-            {"command_id": _COMMAND_ID, "ok": True},
+            {"command_id": COMMAND_ID, "ok": True},
             {"command_id": _TWINS_COMMAND_ID, "ok": False, "code": "unavailable"},
         ],
     },
     replies.OutageOnRecord: _ANNOUNCED,
     replies.Outages: {"ok": True, "outages": [_ANNOUNCED]},
-    replies.Erased: {**_done(5, "issued"), "erased": ["contact", "vehicle"]},
+    replies.Erased: {**done(5, "issued"), "erased": ["contact", "vehicle"]},
     replies.Standing: {"ok": True, "order": _ROW, "as_of_position": 1_043},
     replies.History: {
         "ok": True,
-        "order_id": _ORDER_ID,
-        "events": _history(_ORDER),
-        "state": _state(_ORDER),
+        "order_id": ORDER_ID,
+        "events": _history(ORDER),
+        "state": _state(ORDER),
     },
     replies.Mails: {
         "ok": True,
-        "order_id": _ORDER_ID,
+        "order_id": ORDER_ID,
         "emails": [
             {
                 "kind": "placed",
                 "to": "driver@example.org",
                 "language": "fr",
-                "subject": f"Commande {_NUMBER} : comment payer votre vignette",
+                "subject": f"Commande {NUMBER} : comment payer votre vignette",
                 "state": "sent",
-                "message_id": f"<{_ORDER_ID}.1.placed@vignettes.example>",
-                "called_at": _PLACED_AT,
+                "message_id": f"<{ORDER_ID}.1.placed@vignettes.example>",
+                "called_at": PLACED_AT,
                 "sent_at": "2026-12-10T08:15:30.480000Z",
             }
         ],
@@ -313,25 +261,34 @@ _REPLIES: dict[type[BaseModel], Example] = {
         "ok": True,
         "orders": [
             {
-                "order_id": _ORDER_ID,
-                "order_number": _NUMBER,
+                "order_id": ORDER_ID,
+                "order_number": NUMBER,
                 "status": "scheduled",
-                "placed_at": _PLACED_AT,
+                "placed_at": PLACED_AT,
             }
         ],
     },
 }
 
 _EVENTS: dict[type[BaseModel], Example] = {
-    events.OrderPlaced: _event(1, "awaiting_payment", total=_TOTAL),
+    events.OrderPlaced: _event(1, "awaiting_payment", total=TOTAL),
     events.PaymentReceived: _event(
-        2, "scheduled", payment_id=_PAYMENT_ID, amount=_TOTAL, outstanding=_NOTHING, due_at=_DUE
+        2, "scheduled", payment_id=PAYMENT_ID, amount=TOTAL, outstanding=_NOTHING, due_at=_DUE
     ),
-    events.PaymentNoticed: _event(2, "awaiting_payment", payment_id=_PAYMENT_ID, amount=_TOTAL),
+    events.PaymentNoticed: _event(2, "awaiting_payment", payment_id=PAYMENT_ID, amount=TOTAL),
     events.SurplusSetAside: _event(
         3, "scheduled", amount={"amount": 5100, "currency": "CZK"}, reason="overpaid"
     ),
     events.SurplusReturned: _event(4, "scheduled", amount={"amount": 5100, "currency": "CZK"}),
+    events.PaymentReversed: _event(
+        3, "awaiting_payment", payment_id=PAYMENT_ID, amount=TOTAL, outstanding=TOTAL, owed=_NOTHING
+    ),
+    events.PaymentTakenBack: _event(
+        5, "issued", payment_id=PAYMENT_ID, amount=TOTAL, outstanding=TOTAL, owed=TOTAL
+    ),
+    events.PayoutApproved: _event(4, "refund_pending", payout_id=PAYOUT_ID, purpose="refund", amount=TOTAL),
+    events.PayoutOrdered: _event(5, "refund_pending", payout_id=PAYOUT_ID, file_id="payouts-2026-12-11-1"),
+    events.PayoutFailed: _event(6, "refund_pending", payout_id=PAYOUT_ID),
     events.DetailsCorrected: _event(3, "scheduled", due_at=_DUE),
     events.EmailCorrected: _event(3, "scheduled"),
     events.StartWished: _event(2, "awaiting_payment"),
@@ -350,12 +307,12 @@ _EVENTS: dict[type[BaseModel], Example] = {
         5, "issued", vignette_number="CZ26-0048817", valid_from=_STARTS, valid_until=_EXTENDED
     ),
     events.RegistrationRejected: _event(4, "action_needed", reason="plate_not_accepted"),
-    events.RefundRequested: _event(3, "refund_pending", amount=_TOTAL),
-    events.OrderRefunded: _event(4, "refunded", amount=_TOTAL),
+    events.RefundRequested: _event(3, "refund_pending", amount=TOTAL),
+    events.OrderRefunded: _event(4, "refunded", amount=TOTAL),
     events.OrderExpired: _event(2, "expired"),
     events.PersonalDataErased: _event(5, "issued", classes=["contact", "vehicle"]),
     events.Trigger: {
-        "order_id": _ORDER_ID,
+        "order_id": ORDER_ID,
         "generation": 1,
         "due_at": _DUE,
         "rule": "lead",
@@ -363,22 +320,29 @@ _EVENTS: dict[type[BaseModel], Example] = {
     },
 }
 
-EXAMPLES: dict[type[BaseModel], Example] = {**_COMMANDS, **_OUTAGES, **_QUERIES, **_REPLIES, **_EVENTS}
+EXAMPLES: dict[type[BaseModel], Example] = {
+    **_COMMANDS,
+    **PAYMENT_EXAMPLES,
+    **_OUTAGES,
+    **_QUERIES,
+    **_REPLIES,
+    **_EVENTS,
+}
 
-TRIGGER_HEADERS: dict[str, str] = {"Nats-Msg-Id": f"{_ORDER_ID}:1"}
+TRIGGER_HEADERS: dict[str, str] = {"Nats-Msg-Id": f"{ORDER_ID}:1"}
 
 
 def event_headers(kind: str) -> dict[str, str]:
     """Return the headers of the example of one type of event."""
     version = EXAMPLES[events.EVENTS[kind]]["version"]
-    identity = f"{_ORDER_ID}:{version}"
+    identity = f"{ORDER_ID}:{version}"
     return {
         "ce-specversion": "1.0",
         "ce-id": identity,
         "ce-source": "/vignettes/orders",
         "ce-type": kind,
         "ce-time": "2026-12-10T09:02:11+00:00",
-        "ce-subject": _ORDER_ID,
+        "ce-subject": ORDER_ID,
         "content-type": "application/json",
         "Nats-Msg-Id": identity,
         "Vignettes-Position": str(1_041 + version),

@@ -75,11 +75,12 @@ CROSS JOIN LATERAL (
 ) AS twin
 WHERE d.purpose = 'registration' AND d.ended_at IS NULL AND d.position > %s
 """
-# Whoever is held for an order whose money has gone back.
+# Whoever is held for an order whose money has gone back, or was taken back.
 _LEFT_ALONE = """
 SELECT a.order_id, a.held_because_of AS twin, a.generation
 FROM view.order_status a JOIN view.order_status b ON b.order_id = a.held_because_of
-WHERE a.status = 'on_hold' AND b.status IN ('refund_pending', 'refunded', 'expired')
+WHERE a.status = 'on_hold'
+  AND b.status IN ('awaiting_payment', 'partially_paid', 'refund_pending', 'refunded', 'expired')
 """
 
 Row = dict[str, Any]

@@ -38,6 +38,7 @@ def _particulars(order: Order) -> dict[str, Any]:
         "product": order.details.product,
         "total": _amount(order.price.total),
         "outstanding": _amount(order.outstanding),
+        "owed": _amount(order.owed),
         "due_at": deadline.due_at if deadline else None,
         "vignette_number": order.vignette.number if order.vignette else None,
     }
@@ -48,6 +49,8 @@ def _said(recorded: Recorded) -> dict[str, Any]:
     said = {name: _plain(value) for name, value in vars(recorded.event).items()}
     if payment := said.get("payment"):
         said |= {"payment_id": payment.payment_id, "amount": _amount(payment.amount)}
+    if payout := said.get("payout"):
+        said |= {"payout_id": payout.payout_id, "purpose": payout.purpose, "amount": _amount(payout.amount)}
     if vignette := said.get("vignette"):
         said |= {
             "vignette_number": vignette.number,

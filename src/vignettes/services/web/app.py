@@ -1,4 +1,4 @@
-"""The web application: health, metrics and documentation, each answer closed against other sites."""
+"""The web application: health, metrics, documentation, webhooks, order pages; answers closed against other sites."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -17,9 +17,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vignettes.services.deciding import Payee
 from vignettes.services.web import pages
 from vignettes.services.web.metrics import exposition
+from vignettes.services.web.order_page import OrderPages, missing
 from vignettes.services.web.readiness import Readiness, readiness
+from vignettes.services.web.webhooks import Webhooks
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -43,8 +46,13 @@ def create_app(
     expected_roles: Sequence[str],
     database: AsyncConnectionPool,
     asyncapi: Callable[[], dict[str, Any]],
+    payee: Payee,
+    webhooks: Webhooks | None = None,
 ) -> FastAPI:
-    """Return the application. `database` connects as the reader; `asyncapi` gives the document when asked."""
+    """Return the application. `database` connects as the reader; `asyncapi` gives the document when asked.
+
+    Without `webhooks` no provider's notices are taken.
+    """
     app = _Application(
         title="Vignettes",
         version=version("vignettes"),
@@ -52,14 +60,22 @@ def create_app(
         docs_url=None,  # FastAPI's own pages load scripts from other sites
         redoc_url=None,
     )
-    app.include_router(_health(client, expected_roles, database))
+    app.include_router(_health(client, expected_roles, database, webhooks))
     app.include_router(_documentation(asyncapi))
+    app.include_router(OrderPages(database, payee).router)
+    if webhooks is not None:
+        app.include_router(webhooks.router)
+    for status in (404, 503):
+        app.add_exception_handler(status, missing)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
 
-def _health(client: Client, roles: Sequence[str], database: AsyncConnectionPool) -> APIRouter:
+def _health(
+    client: Client, roles: Sequence[str], database: AsyncConnectionPool, webhooks: Webhooks | None
+) -> APIRouter:
     router = APIRouter(tags=["health"])
+    registries = [webhooks.registry] if webhooks else []
 
     @router.get("/healthz")
     async def healthz() -> Health:
@@ -75,7 +91,7 @@ def _health(client: Client, roles: Sequence[str], database: AsyncConnectionPool)
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Tell Prometheus how the service stands."""
-        return Response(await exposition(client, database), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition(client, database, registries), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

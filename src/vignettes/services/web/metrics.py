@@ -1,7 +1,7 @@
 """What Prometheus is told: this process, and how the whole service stands according to its views."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -119,13 +119,18 @@ class Standing:
     called: int
 
 
-async def exposition(client: Client, database: AsyncConnectionPool) -> bytes:
-    """Return all metrics in the text format. Without the database or NATS the process's own are still told."""
+async def exposition(
+    client: Client, database: AsyncConnectionPool, counted: Sequence[CollectorRegistry] = ()
+) -> bytes:
+    """Return all metrics in the text format. Without the database or NATS the process's own are still told.
+
+    `counted` by parts of this process.
+    """
     standing, writers = await asyncio.gather(_standing(database), _writers(client))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Gauges(standing))
     registry.register(_Writers(writers))
-    return generate_latest(REGISTRY) + generate_latest(registry)
+    return b"".join(generate_latest(each) for each in (REGISTRY, *counted, registry))
 
 
 async def _standing(database: AsyncConnectionPool) -> Standing | None:

@@ -1,0 +1,194 @@
+"""Bank files over NATS, through the running service: matched, in review, known already, set aside."""
+
+import base64
+from uuid import uuid4
+
+import pytest
+
+from bank_files import balance, camt053, entry, statement, transaction
+from bank_imports import CSV_MAP, SAMPLES
+from service import until
+from vignettes.messages import bank_files
+from vignettes.messages.replies import REPLY_OF
+
+
+class Desk:
+    """Programs that have bank files."""
+
+    def __init__(self, service):
+        self.service = service
+
+    async def take(self, file, name="statement.xml", **different):
+        """Send a whole file."""
+        told = {
+            "command_id": str(uuid4()),
+            "actor": "accounting",
+            "file_name": name,
+            "content": base64.b64encode(file).decode(),
+            **different,
+        }
+        reply = await self.service.ask("payments.v1.import", **told)
+        if reply["ok"]:
+            REPLY_OF[bank_files.ImportFile].model_validate(reply)
+        return reply
+
+    async def payment(self, payment_id, *statuses):
+        """Return a payment, once it stands as wanted."""
+
+        async def look():
+            [payment] = (await self.service.ask("payments.v1.review", payment_id=payment_id))["payments"]
+            return payment if payment["status"] in statuses else None
+
+        return await until(look)
+
+    async def decide(self, what, **body):
+        reply = await self.service.ask(
+            f"payments.v1.{what}", **{"command_id": str(uuid4()), "actor": "ops:anna", **body}
+        )
+        assert reply["ok"], reply
+        return reply
+
+
+@pytest.fixture
+def desk(service):
+    return Desk(service)
+
+
+def paying(placed, reference="PAY1"):
+    """Return the line of a transfer for an order, as its reply asked."""
+    total = placed["price"]["total"]
+    symbol = placed["payment"]["variable_symbol"]
+    return entry(
+        f"{total['amount'] / 100:.2f}", currency=total["currency"], reference=reference, day="2027-03-10",
+        details=transaction(f"/VS{symbol}"),
+    )  # fmt: skip
+
+
+async def test_a_file_is_answered_with_what_became_of_its_entries(service, desk):
+    """Matched and in review by the time of the answer; the same file again, under another name, is known."""
+    placed = await service.place()
+    rent = entry("50.00", side="DBIT", reference="RENT")
+    content = camt053(statement(paying(placed), entry("1.00", reference="WHO"), rent))
+    reply = await desk.take(content)
+    counts = {name: reply[name] for name in ("entries", "new", "known", "matched", "in_review", "ignored")}
+    assert counts == {"entries": 3, "new": 2, "known": 0, "matched": 1, "in_review": 1, "ignored": 1}
+    await service.status(placed["order_id"], "scheduled")
+    again = await desk.take(content, "renamed.xml")
+    assert (again["state"], again["file_id"]) == ("imported", reply["file_id"])
+    assert (again["new"], again["known"]) == (0, 2)
+    assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentReceived"]
+
+
+async def test_a_file_that_does_not_add_up_counts_for_nothing(service, desk):
+    placed = await service.place()
+    balances = balance("OPBD", "0.00") + balance("CLBD", "0.01")
+    reply = await desk.take(camt053(statement(paying(placed), balances=balances)))
+    assert (reply["ok"], reply["state"], reply["new"]) == (True, "set_aside", 0)
+    assert "does not add up" in reply["reason"]
+    assert (await service.ask("payments.v1.review"))["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("different", "field"),
+    [
+        ({"content": "AAA"}, "content"),
+        ({"content": "@@@"}, "content"),
+        ({"csv_map": "columns = 1"}, "csv_map"),
+        ({"csv_map": "="}, "csv_map"),
+        ({"encoding": "klingon"}, "encoding"),
+        ({"format": "pdf"}, "format"),
+    ],
+)
+async def test_what_is_wrong_with_the_request_names_the_field(desk, different, field):
+    reply = await desk.take(b"x", **different)
+    assert (reply["ok"], reply["error"]["field"]) == (False, field)
+
+
+async def test_a_csv_file_comes_with_its_map(desk):
+    [csv] = [sample for sample in SAMPLES if sample.name == "account.csv"]
+    reply = await desk.take(csv.content, csv.name, csv_map=CSV_MAP)
+    assert (reply["state"], reply["entries"], reply["in_review"]) == ("imported", 2, 2)
+
+
+async def test_why_a_file_was_set_aside_is_told_with_it_and_only_then(service):
+    file = {"digest": "0" * 64, "name": "x", "format": "camt"}
+    for state, reason in (("set_aside", None), ("imported", "why")):
+        told = {"actor": "a", "file": file, "state": state, "reason": reason}
+        reply = await service.ask("payments.v1.note_file", **told)
+        assert reply["error"]["field"] == "reason"
+
+
+@pytest.mark.case(28)
+async def test_a_payment_that_the_bank_takes_back_is_taken_from_its_order(service, desk):
+    """In one file with it: whoever looks at the order sees that it is not paid."""
+    placed = await service.place()
+    total = placed["price"]["total"]["amount"] / 100
+    taken_back = entry(
+        f"{total:.2f}", side="DBIT", reference="PAY1", day="2027-03-10", more="<RvslInd>true</RvslInd>"
+    )
+    reply = await desk.take(camt053(statement(paying(placed), taken_back)))
+    assert (reply["entries"], reply["reversals"]) == (2, 1)
+    await service.status(placed["order_id"], "awaiting_payment")
+
+    async def nothing_waits():
+        return (await service.ask("payments.v1.review"))["waiting"] == 0
+
+    await until(nothing_waits)
+
+
+async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(service, desk):
+    """Read again after it has come back, the first line confirms nothing anew."""
+    await desk.take(camt053(statement(entry("1.00", reference="WHO", details=transaction()))))
+    [waiting] = (await service.ask("payments.v1.review"))["payments"]
+    payment_id = waiting["payment_id"]
+    await desk.decide("return", payment_id=payment_id)
+    payout_id = await with_bank(service, desk)
+    left = camt053(statement(entry("1.00", side="DBIT", reference="OUT", details=transaction(payout_id))))
+    assert (await desk.take(left))["payouts"] == 1
+    await desk.payment(payment_id, "returned")
+    back = entry("1.00", reference="BACK", more="<RvslInd>true</RvslInd>", details=transaction(payout_id))
+    assert (await desk.take(camt053(statement(back))))["payouts"] == 1
+    await desk.payment(payment_id, "in_review")
+    again = await desk.take(left)
+    assert (again["payouts"], again["new"]) == (1, 0)
+    assert (await desk.payment(payment_id, "in_review"))["reasons"] == ["return_failed"]
+
+
+async def test_a_refund_is_confirmed_by_its_line(service, desk):
+    """Of another amount it is nobody's, and waits for a person."""
+    placed = await service.place()
+    await desk.take(camt053(statement(paying(placed))))
+    await service.status(placed["order_id"], "scheduled")
+    await service.command("request_refund", order_id=placed["order_id"], reason="changed my mind")
+    await service.status(placed["order_id"], "refund_pending")
+    await desk.decide(
+        "approve", order_id=placed["order_id"], purpose="refund", account="DE89370400440532013000"
+    )
+    payout_id = await with_bank(service, desk)
+    total = placed["price"]["total"]["amount"]
+    for amount, state in ((total - 1, "refund_pending"), (total, "refunded")):
+        line = entry(
+            f"{amount / 100:.2f}", side="DBIT", reference=f"OUT{amount}", details=transaction(payout_id)
+        )
+        reply = await desk.take(camt053(statement(line)))
+        assert (reply["payouts"], reply["in_review"]) == (1, int(amount != total))
+        await service.status(placed["order_id"], state)
+
+
+async def with_bank(service, desk):
+    """Put the one payout that is approved into a file for the bank, and return its id."""
+
+    async def look():
+        payouts = (await service.ask("payments.v1.payouts"))["payouts"]
+        return [each for each in payouts if each["state"] == "approved"]
+
+    [approved] = await until(look)
+    reply = await desk.decide("pay_out", currency=approved["amount"]["currency"])
+    assert reply["payouts"] == 1
+
+    async def ordered():
+        payouts = (await service.ask("payments.v1.payouts"))["payouts"]
+        return [each for each in payouts if each["state"] == "with_bank"]
+
+    await until(ordered)
+    return approved["payout_id"]

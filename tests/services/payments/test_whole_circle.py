@@ -1,0 +1,200 @@
+"""Money all the way, through the running service: told of twice, counted once, gone back, seen on the statement."""
+
+import base64
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from bank_files import camt053, entry, statement, transaction
+from service import until
+
+
+class Bank:
+    """What the bank's statements, a provider, and people tell the running service."""
+
+    def __init__(self, service):
+        self.service = service
+
+    async def statement(self, *entries):
+        """Import a statement, and return what became of its entries."""
+        told = {
+            "command_id": str(uuid4()),
+            "actor": "accounting",
+            "file_name": "statement.xml",
+            "content": base64.b64encode(camt053(statement(*entries, name=uuid4().hex))).decode(),
+        }
+        reply = await self.service.ask("payments.v1.import", **told)
+        assert (reply["ok"], reply["state"]) == (True, "imported"), reply
+        return reply
+
+    async def notice(self, placed, **different):
+        """Let a provider tell that an order is paid."""
+        told = {
+            "provider": "acme",
+            "payment_id": uuid4().hex,
+            "state": "paid",
+            "amount": placed["price"]["total"],
+            "order_reference": placed["payment"]["variable_symbol"],
+            "method": "card",
+            "occurred_at": (await self.service.now()).isoformat(),
+            "test": False,
+            **different,
+        }
+        return (await self.service.ask("payments.v1.notice", **told))["payment_id"]
+
+    async def decide(self, what, **body):
+        reply = await self.service.ask(
+            f"payments.v1.{what}", **{"command_id": str(uuid4()), "actor": "ops:anna", **body}
+        )
+        assert reply["ok"], reply
+        return reply
+
+    async def statuses(self, *expected):
+        """Wait until the payments stand so, whichever is which."""
+
+        async def look():
+            with psycopg.connect(self.service.settings.database_url) as connection:
+                rows = connection.execute("SELECT status FROM read.bank_payments").fetchall()
+            return sorted(row[0] for row in rows) == sorted(expected)
+
+        await until(look)
+
+    async def books(self):
+        """Return the totals of the books, which must be equal."""
+        reply = await self.service.ask("payments.v1.balance")
+        assert reply["equal"]
+        [total] = reply["totals"]
+        return {name: total[name] for name in ("money_in", "matched", "in_review", "returned")}
+
+
+@pytest.fixture
+def bank(service):
+    return Bank(service)
+
+
+def line(placed, *, text=None, **different):
+    """Return the line of a transfer for an order, as its reply asked."""
+    total = placed["price"]["total"]
+    words = transaction(text or f"/VS{placed['payment']['variable_symbol']}")
+    usual = {
+        "currency": total["currency"],
+        "reference": uuid4().hex[:16],
+        "day": "2027-03-10",
+        "details": words,
+    }
+    return entry(f"{total['amount'] / 100:.2f}", **{**usual, **different})
+
+
+@pytest.mark.case(18)
+@pytest.mark.parametrize("notice_first", [True, False])
+async def test_a_notice_and_its_line_are_one_payment(service, bank, notice_first):
+    """Whichever comes first: the payer was sent to the bank, and the line is of the same money."""
+    placed = await service.place()
+    for tells_notice in (notice_first, not notice_first):
+        if tells_notice:
+            await bank.notice(placed, method="bank_transfer")
+        else:
+            await bank.statement(line(placed))
+        await service.status(placed["order_id"], "scheduled")
+    await bank.statuses("matched", "line_of_notice")
+    assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentReceived"]
+    total = placed["price"]["total"]["amount"]
+    assert await bank.books() == {"money_in": total, "matched": total, "in_review": 0, "returned": 0}
+
+
+@pytest.mark.case(18)
+async def test_a_line_of_what_another_service_has_told_is_one_payment(service, bank):
+    """The payment gateway told the order directly, by the id that the bank's line carries."""
+    placed = await service.place()
+    await service.pay(placed, payment_id="GATEWAY-17", method="bank_transfer")
+    await service.status(placed["order_id"], "scheduled")
+    await bank.statement(line(placed, reference="GATEWAY-17"))
+    await bank.statuses("line_of_notice")
+    total = placed["price"]["total"]["amount"]
+    assert await bank.books() == {"money_in": total, "matched": total, "in_review": 0, "returned": 0}
+
+
+@pytest.mark.case(18)
+async def test_a_card_payment_and_a_transfer_are_two(service, bank):
+    """The customer has paid twice: the second is for a person, who gives it back."""
+    placed = await service.place()
+    await bank.notice(placed, method="card")
+    await service.status(placed["order_id"], "scheduled")
+    await bank.statement(line(placed))
+    await bank.statuses("matched", "in_review")
+
+
+@pytest.mark.case(23)
+async def test_a_mistyped_reference_is_for_a_person(service, bank):
+    """The amount is right, the check digit wrong; the order that was meant is suggested first."""
+    placed = await service.place()
+    symbol = placed["payment"]["variable_symbol"]
+    mistyped = f"{symbol[:-1]}{(int(symbol[-1]) + 1) % 10}"
+    await bank.statement(line(placed, text=f"/VS{mistyped}"))
+    [payment] = (await service.ask("payments.v1.review"))["payments"]
+    assert "check_digit_wrong" in payment["reasons"]
+    assert payment["suggestions"][0]["orders"][0]["order_number"] == placed["order_number"]
+    assert await service.history(placed["order_id"]) == ["OrderPlaced"]
+
+
+async def refunded_by_file(service, bank, placed):
+    """Ask for the money back, approve it, and put it into a file; return its id as the bank will show it."""
+    await service.command("request_refund", order_id=placed["order_id"])
+
+    async def listed(state):
+        payouts = (await service.ask("payments.v1.payouts"))["payouts"]
+        return [each for each in payouts if each["state"] == state]
+
+    await until(lambda: listed("to_approve"))
+    approved = await bank.decide("approve", order_id=placed["order_id"], purpose="refund")
+    await until(lambda: listed("approved"))
+    file = await bank.decide("pay_out", currency="CZK")
+    assert file["payouts"] == 1
+    return approved["payouts"][0]["payout_id"]
+
+
+def payout(placed, payout_id, **different):
+    """Return the bank's line of a payout of ours."""
+    words = transaction(payout_id).replace("Dbtr", "Cdtr")
+    return line(placed, details=words, **{"side": "DBIT", **different})
+
+
+@pytest.mark.case(29)
+async def test_a_refund_is_confirmed_by_the_statement_and_brought_back_by_another(service, bank):
+    """Paid out once; returned by the payer's bank it is owed again, and can be paid out anew."""
+    placed = await service.place()
+    total = placed["price"]["total"]["amount"]
+    await bank.statement(line(placed))
+    await service.status(placed["order_id"], "scheduled")
+    payout_id = await refunded_by_file(service, bank, placed)
+    shown = payout(placed, payout_id)
+    await bank.statement(shown)
+    await service.status(placed["order_id"], "refunded")
+    assert await bank.books() == {"money_in": total, "matched": 0, "in_review": 0, "returned": total}
+    await bank.statement(payout(placed, payout_id, side="CRDT", more="<RvslInd>true</RvslInd>"))
+    await service.status(placed["order_id"], "refund_pending")
+    assert await bank.books() == {"money_in": total, "matched": total, "in_review": 0, "returned": 0}
+    await bank.statement(shown)  # once more: what failed is not confirmed by what was known before
+    again = await bank.decide("approve", order_id=placed["order_id"], purpose="refund")
+    assert again["payouts"][0]["payout_id"] != payout_id
+
+
+@pytest.mark.case(29)
+async def test_a_reversal_while_a_refund_is_with_the_bank_is_a_debt(service, bank):
+    """The file has left, and the payer's bank takes the money back as well: no second refund, and it is owed to us."""
+    placed = await service.place()
+    total = placed["price"]["total"]["amount"]
+    await bank.statement(line(placed, reference="TAKEN"))
+    await service.status(placed["order_id"], "scheduled")
+    payout_id = await refunded_by_file(service, bank, placed)
+    await bank.statement(line(placed, reference="TAKEN", side="DBIT", more="<RvslInd>true</RvslInd>"))
+
+    async def owed():
+        return (await service.status(placed["order_id"]))["owed"]
+
+    assert await until(owed) == total
+    assert (await bank.decide("pay_out", currency="CZK"))["payouts"] == 0
+    await bank.statement(payout(placed, payout_id))
+    await service.status(placed["order_id"], "refunded")
+    assert await bank.books() == {"money_in": total, "matched": -total, "in_review": 0, "returned": 2 * total}
