@@ -46,6 +46,11 @@ print(json.dumps([told, seconds, int(peak[1]) / 1024]))
 """
 
 
+def _named(form, place):
+    """Return a hundred thousand elements, each with another number in it."""
+    return b"".join(form % (place * 10**5 + j) for j in range(10**5))
+
+
 @pytest.fixture
 def measured(tmp_path):
     """Read a file in a process of its own; return what it said, in how many seconds and MB."""
@@ -68,11 +73,12 @@ def measured(tmp_path):
     [
         PROLOG + BOMB + GOOD.removeprefix(PROLOG),
         PROLOG + b"<!-- > -->\n<?x ?>" + BOMB,
+        PROLOG + b"<!-- <BkToCstmrStmt> <a " + b" " * 70_000 + b"-->" + BOMB + GOOD.removeprefix(PROLOG),
         PROLOG + b'<!DOCTYPE Document SYSTEM "file:///etc/passwd">' + GOOD.removeprefix(PROLOG),
         (BOMB + b"<a/>").decode().encode("utf-16"),
         b"\xef\xbb\xbf" + BOMB,
     ],
-    ids=["bomb", "after a comment", "external", "utf-16", "after a mark"],
+    ids=["bomb", "after a comment", "after a long comment", "external", "utf-16", "after a mark"],
 )
 def test_a_document_type_is_refused_on_sight(refusal, data):
     assert "DOCTYPE" in refusal(data)
@@ -93,6 +99,14 @@ def test_a_document_type_is_refused_on_sight(refusal, data):
         (b"<html><body/></html>", "neither camt.053 nor camt.054"),
         (GOOD.replace(b"REF1", b"<Id>" * 100 + b"</Id>" * 100).replace(b"AcctSvcrRef", b"Refs"), "60 deep"),
         (GOOD.replace(b"REF1", b"x" * 70_000), "more than 64 kB"),
+        # The same of what nobody asks for.
+        (GOOD.replace(b"<Prtry>", b"<a>" * 100).replace(b"</Prtry>", b"</a>" * 100), "60 deep"),
+        (GOOD.replace(b"<MsgId>M", b"<a>" * 100 + b"</a>" * 100 + b"<MsgId>M"), "60 deep"),
+        (GOOD.replace(b"<Cd>X", b"<Cd>" + b"x" * 70_000), "more than 64 kB"),
+        (GOOD.replace(b"300.00", b"3<a/>00.00"), "Amt should be a text"),
+        (GOOD.replace(b"Prtry>", b"Ntry>"), "Ntry is out of place"),
+        (GOOD.replace(b"<Stmt>", b"<Rpt>").replace(b"</Stmt>", b"</Rpt>"), "Ntry is out of place"),
+        (GOOD.replace(b"<Prtry>", b"<TxDtls/><Prtry>"), "TxDtls is out of place"),
         (GOOD.replace(b"<IBAN>", b"<None>").replace(b"</IBAN>", b"</None>"), "without its account"),
         (GOOD.replace(b'<Amt Ccy="CZK">', b"<Amt>"), "amount with its currency is missing"),
         (GOOD.replace(b"CZK", b"Kc"), "no currency code"),
@@ -157,13 +171,26 @@ def test_a_pipe_is_read_as_a_file_is(entries):
         [ENDLESS + b"</Id>", *[b"<Ntry><a>x</a>" * 70_000] * 20],
         [
             ENDLESS + b"</Id><Ntry>",
-            *(b"".join(b"<e%d/>" % (i * 10**5 + j) for j in range(10**5)) for i in range(20)),
+            *(_named(b"<e%d/>", i) for i in range(20)),
         ],
+        [ENDLESS + b"</Id>", *(_named(b"<Ntry%d/><Bal/>", i) for i in range(20))],
+        [ENDLESS + b"</Id>", *(_named(b"<a b%d='1'/><Bal/>", i) for i in range(20))],
+        [ENDLESS + b"</Id>", *(_named(b"<a xmlns:c%d='d'/><Bal/>", i) for i in range(20))],
         [b":20:X\r\n:25:1\r\n:86:", *[b"x" * 1024**2] * 20],
         [b":20:X\r\n:25:1\r\n:86:", *[b"x\r\n" * 300_000] * 20],
         [zlib.compress(b"x")] * 20_000,
     ],
-    ids=["one text", "one entry in another", "many names", "one line", "one field", "garbage"],
+    ids=[
+        "one text",
+        "one entry in another",
+        "many names",
+        "many elements",
+        "many attributes",
+        "many prefixes",
+        "one line",
+        "one field",
+        "garbage",
+    ],
 )
 def test_abuse_ends_within_200_mb_and_2_seconds(measured, pieces):
     told, seconds, megabytes = measured(pieces)

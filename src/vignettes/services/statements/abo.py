@@ -6,6 +6,7 @@ A header (074) with balances and turnovers, then items (075), each with messages
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 
 from vignettes.domain.entry import BankEntry
 from vignettes.services.statements.identity import Names
@@ -178,6 +179,11 @@ def _day(text: str, where: str) -> date | None:
     if not text.strip(" 0"):
         return None
     try:
-        return datetime.strptime(text, "%d%m%y").date()  # noqa: DTZ007  # a day without time and zone
+        return _calendar_day(text)
     except ValueError:
         raise BadFile(f"{text!r} is no day as DDMMYY.", where=where) from None
+
+
+@lru_cache(maxsize=1_000)
+def _calendar_day(text: str) -> date:
+    return datetime.strptime(text, "%d%m%y").date()  # noqa: DTZ007  # a day without time and zone

@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Iterator
 
 from vignettes.domain.entry import BankEntry
-from vignettes.services.statements.camt_nodes import (
+from vignettes.services.statements.camt_fields import (
+    Balances,
     Booking,
     account_of,
-    balances,
     booking,
     detail,
-    first,
     total,
 )
-from vignettes.services.statements.camt_xml import Node, Reading
+from vignettes.services.statements.camt_places import Fields
+from vignettes.services.statements.camt_xml import Reading
 from vignettes.services.statements.identity import Names
 from vignettes.services.statements.ledger import Ledger
 from vignettes.services.statements.model import BadFile, Line, Statement
@@ -36,30 +36,36 @@ class _Statements:
         self._names = names
         self._given = given
         self._ledgers: dict[str, Ledger] | None = None
-        self._closings: dict[str, int] = {}
+        self._balances = Balances()
         self._totals = _Totals()
         self._batch: _Batch | None = None
 
-    def transaction(self, details: Node, entry: Node, statement: Node) -> None:
+    def balance(self, balance: Fields) -> None:
+        if self._ledgers is None:
+            self._balances.add(balance)
+
+    def transaction(self, details: Fields, entry: Fields, statement: Fields) -> None:
         if self._batch is None:
             self._batch = self._begun(entry, statement)
         self._batch.add(detail(details, self._batch.booking), charged="Chrgs" in details)
 
-    def entry(self, entry: Node, statement: Node) -> None:
+    def entry(self, entry: Fields, statement: Fields) -> None:
         batch = self._batch or self._begun(entry, statement)
         self._batch = None
         self._totals.add(batch.booking)
-        batch.end(first(entry, "AddtlNtryInf"))
+        batch.end(entry.get("AddtlNtryInf"))
 
-    def statement(self, statement: Node, where: str) -> None:
+    def statement(self, statement: Fields, where: str) -> None:
         ledgers = self._opened(statement)
         wrong = self._totals.disagreement(statement, ledgers, where)
+        closings = self._balances.closings()
         for currency, ledger in ledgers.items():
-            self._given.append(ledger.closed(self._closings.get(currency), where=where, disagreement=wrong))
+            self._given.append(ledger.closed(closings.get(currency), where=where, disagreement=wrong))
         self._ledgers = None
+        self._balances = Balances()
         self._totals = _Totals()
 
-    def _begun(self, entry: Node, statement: Node) -> "_Batch":
+    def _begun(self, entry: Fields, statement: Fields) -> "_Batch":
         ledgers = self._opened(statement)
         booked = booking(entry, statement)
         ledger = ledgers.get(booked.currency)
@@ -68,12 +74,12 @@ class _Statements:
             ledger = ledgers[booked.currency] = Ledger(self._names, account, statement_id, booked.currency)
         return _Batch(booked, ledger, self._given)
 
-    def _opened(self, statement: Node) -> dict[str, Ledger]:
+    def _opened(self, statement: Fields) -> dict[str, Ledger]:
         if self._ledgers is None:
             account, statement_id = _names_of(statement)
             self._names.begin(account, statement_id)
-            openings, self._closings = balances(statement)
-            currencies = dict.fromkeys([*openings, *self._closings]) or dict.fromkeys(
+            openings = self._balances.openings()
+            currencies = dict.fromkeys([*openings, *self._balances.closings()]) or dict.fromkeys(
                 _own_currency(statement)
             )
             self._ledgers = {
@@ -147,7 +153,7 @@ class _Totals:
         sums[0] += 1
         sums[1] += booked.amount
 
-    def disagreement(self, statement: Node, ledgers: dict[str, Ledger], where: str) -> BadFile | None:
+    def disagreement(self, statement: Fields, ledgers: dict[str, Ledger], where: str) -> BadFile | None:
         """Return in which of the bank's totals the entries differ; with two currencies there is nothing to sum."""
         if len(ledgers) != 1:
             return None
@@ -174,13 +180,13 @@ class _Totals:
         return None
 
 
-def _names_of(statement: Node) -> tuple[str, str]:
+def _names_of(statement: Fields) -> tuple[str, str]:
     account = account_of(statement, "Acct")
     if account is None:
         raise BadFile("A statement without its account.", way_out="Get it from the bank again.")
-    return account, first(statement, "Id") or "?"
+    return account, statement.get("Id") or "?"
 
 
-def _own_currency(statement: Node) -> list[str]:
-    currency = first(statement, "Acct", "Ccy")
+def _own_currency(statement: Fields) -> list[str]:
+    currency = statement.get("Acct/Ccy")
     return [currency] if currency else []

@@ -1,28 +1,27 @@
 """The XML of camt files, read in pieces: hands out one transaction, entry and statement after another.
 
-What has been handed out is gone from memory, however large the file is, or one collected booking of it. A document
-type is refused on sight, before any of it is parsed.
+By the standard library's parser, which makes no tree: what has been handed out is gone from memory, however large the
+file is, or one collected booking of it, and most elements are passed over for less than a microsecond. A document type
+is refused on sight, before any of it is parsed.
 """
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from typing import Any, Protocol
-
-from lxml import etree
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import NoReturn, Protocol
+from xml.parsers.expat import ErrorString, ExpatError, ParserCreate, XMLParserType
 
 from vignettes.domain.entry import BankEntry
+from vignettes.services.statements.camt_places import Fields, Layout, Place
 from vignettes.services.statements.model import BadFile, Statement
 from vignettes.services.statements.sources import MARKS, Source, encoding_named
 
-Node = dict[str, Any]
-"""An element: text or node by name, the first where there are several, lists of those in `_REPEATED`."""
-
-_DEEPEST = 60
 _LONGEST_TEXT = 64 * 1024
 #: Bytes between the ends of two transactions. Real files stay far below.
 _LONGEST_ITEM = 4 * 1024**2
-_HIGHEST_LINE = 65_535  # the parser counts lines no further
+#: Letters in all different names together. The parser keeps names for as long as it reads.
+_LONGEST_NAMES = 256 * 1024
 _DECLARATION = re.compile(r"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']", re.ASCII)
 _MESSAGE = re.compile(r"<(?:[\w.-]+:)?(BkToCstmr\w+|Cstmr\w+Initn|CstmrPmtStsRpt)\b", re.ASCII)
 _MESSAGES = frozenset({"BkToCstmrStmt", "BkToCstmrDbtCdtNtfctn"})
@@ -33,29 +32,25 @@ _OTHERS = {
     "CstmrPmtStsRpt": "a status report (pain.002)",
 }
 _WAY_OUT = "Ask the bank for camt.053 or camt.054."
-#: What is of interest within a statement. All else is passed over with everything in it.
-_NAMES = """
-    Id CreDtTm Acct IBAN Othr Ccy Bal Tp CdOrPrtry Cd Amt CdtDbtInd Dt DtTm TxsSummry TtlNtries NbOfNtries Sum
-    TtlCdtNtries TtlDbtNtries RvslInd Sts BookgDt ValDt AcctSvcrRef Refs EndToEndId AmtDtls TxAmt RltdPties Dbtr
-    UltmtDbtr Cdtr UltmtCdtr Pty Nm DbtrAcct CdtrAcct RmtInf Ustrd Strd CdtrRefInf Ref AddtlRmtInf AddtlTxInf
-    AddtlNtryInf RtrInf Chrgs
-"""
-_KNOWN = frozenset(_NAMES.split())
-_REPEATED = frozenset({"Bal", "Ustrd", "Strd", "AddtlRmtInf"})
-_MOST_NAMES = 1_000
-_ITEMS = ("{*}TxDtls", "{*}Ntry", "{*}Stmt", "{*}Ntfctn")
+
+_Start = Callable[[str, Mapping[str, str]], None]
+_End = Callable[[str], None]
+_Text = Callable[[str], None]
 
 
 class Statements(Protocol):
     """Takes what is read, in the file's order. What it refuses need not say where: the reader knows."""
 
-    def transaction(self, details: Node, entry: Node, statement: Node) -> None:
+    def balance(self, balance: Fields) -> None:
+        """Take one of a statement's balances."""
+
+    def transaction(self, details: Fields, entry: Fields, statement: Fields) -> None:
         """Take one transaction of an entry, which has begun with its first."""
 
-    def entry(self, entry: Node, statement: Node) -> None:
+    def entry(self, entry: Fields, statement: Fields) -> None:
         """Take an entry, after its transactions."""
 
-    def statement(self, statement: Node, where: str) -> None:
+    def statement(self, statement: Fields, where: str) -> None:
         """Take a statement, after its entries."""
 
 
@@ -66,133 +61,110 @@ class Reading:
         self._source = source
         self._taker = taker
         self._given = given
-        self._names: dict[str, str | None] = {}
-        self._statement: Node | None = None
-        self._entry: Node | None = None
+        self._layout = layout = Layout()
         self._entries = 0
         self._since_item = 0
+        statement, entry, details = layout.statement, layout.entry, layout.transaction
+        statement.begun = details.begun = self._begin
+        entry.begun = self._begin_entry
+        layout.balance.ended = partial(taker.balance, layout.balance.fields)
+        details.ended = partial(taker.transaction, details.fields, entry.fields, statement.fields)
+        entry.ended = partial(taker.entry, entry.fields, statement.fields)
+        statement.ended = self._end_statement
+        self._parser = self._made_parser()
 
     def items(self) -> Iterator[BankEntry | Statement]:
         """Return what the taker has given, while the file is being read."""
-        parser = etree.XMLPullParser(
-            events=("end",),
-            tag=_ITEMS,
-            encoding="utf-8",  # whatever the file declares: it is decoded already, strictly
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            huge_tree=False,
-            remove_blank_text=True,
-            remove_comments=True,
-            remove_pis=True,
-        )
-        try:
-            for text in decoded(self._source):
-                parser.feed(text.encode())
-                self._since_item += len(text)
-                yield from self._taken(parser)
-            parser.close()
-        except etree.XMLSyntaxError as error:
-            raise BadFile(
-                f"The XML is broken: {error.msg}.",
-                where=f"line {error.lineno}",
-                way_out="Get the file again.",
-            ) from None
-        yield from self._taken(parser)
+        for text in decoded(self._source):
+            yield from self._parsed(text.encode())
+        yield from self._parsed(b"", last=True)
 
-    def _taken(self, parser: etree.XMLPullParser) -> Iterator[BankEntry | Statement]:
-        # The stubs know of kinds of events that are not asked for.
-        ended: Iterator[tuple[str, etree._Element]] = parser.read_events()  # type: ignore[assignment]
-        for _, element in ended:
-            self._since_item = 0
-            self._take(element)
-            # A transaction goes with its entry, or with the next transaction.
-            _forget(element, whole=not element.tag.endswith("TxDtls"))
-            while self._given:
-                yield self._given.popleft()
+    def _made_parser(self) -> XMLParserType:
+        parser = ParserCreate(encoding="utf-8", namespace_separator="}")  # decoded already, strictly
+        parser.buffer_text = True
+        handlers = self._handlers()
+        parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = handlers
+        parser.StartDoctypeDeclHandler = _refuse_document_type
+        # With it the parser counts the names of namespaces among those that it keeps.
+        parser.StartNamespaceDeclHandler = _pass_over
+        return parser
+
+    def _handlers(self) -> tuple[_Start, _End, _Text]:
+        """Return what is called for elements and texts; closures, because nothing else is called as often."""
+        place, text, take = self._layout.outside, "", self._take
+        above: list[Place] = []
+
+        def start(name: str, attributes: Mapping[str, str]) -> None:
+            nonlocal place, text
+            above.append(place)
+            place = place[name]
+            if place.begun is not None:
+                place.begun(place, attributes)
+            text = ""
+
+        def end(_: str) -> None:
+            nonlocal place, text
+            if place.keep is not None:
+                place.keep(text.strip())
+            elif place.ended is not None:
+                take(place, place.ended)
+            place = above.pop()
+            text = ""
+
+        def more(piece: str) -> None:
+            nonlocal text
+            text = f"{text}{piece}" if text else piece
+            if len(text) > _LONGEST_TEXT:
+                raise BadFile("A text of more than 64 kB.")
+
+        return start, end, more
+
+    def _parsed(self, piece: bytes, *, last: bool = False) -> Iterator[BankEntry | Statement]:
+        refusal: BadFile | None = None
+        try:
+            self._parser.Parse(piece, last)
+            self._check_sizes(len(piece))
+        except ExpatError as error:
+            reason, where = f"The XML is broken: {ErrorString(error.code)}.", f"line {error.lineno}"
+            refusal = BadFile(reason, where=where, way_out="Get the file again.")
+        except BadFile as found:
+            refusal = self._located(found, self._parser.CurrentLineNumber)
+        while self._given:
+            yield self._given.popleft()
+        if refusal is not None:
+            raise refusal
+
+    def _check_sizes(self, length: int) -> None:
+        self._since_item += length
         if self._since_item > _LONGEST_ITEM:
-            raise BadFile(
-                f"More than {_LONGEST_ITEM} bytes without one transaction.", where=f"entry {self._entries}"
-            )
+            raise BadFile(f"More than {_LONGEST_ITEM} bytes without one transaction.")
+        if sum(map(len, filter(None, self._parser.intern))) > _LONGEST_NAMES:
+            raise BadFile("It has too many names of elements.")
 
-    def _take(self, element: etree._Element) -> None:
-        name = element.tag.rpartition("}")[2]
+    def _take(self, item: Place, taken: Callable[[], None]) -> None:
+        self._since_item = 0
         try:
-            if name == "TxDtls":
-                self._take_transaction(element)
-            elif name == "Ntry":
-                self._take_entry(element)
-            else:
-                statement = self._begun(element)
-                self._statement = None
-                self._taker.statement(statement, self._where(element))
+            taken()
         except BadFile as refusal:
-            where = refusal.where or self._where(element)
-            raise BadFile(refusal.reason, where=where, way_out=refusal.way_out) from None
+            raise self._located(refusal, item.line) from None
+        item.fields.forget()
 
-    def _take_transaction(self, element: etree._Element) -> None:
-        details = element.getparent()
-        entry = None if details is None else details.getparent()
-        statement = None if entry is None else entry.getparent()
-        if entry is None or statement is None or not entry.tag.endswith("Ntry"):
-            raise BadFile("Transaction details outside of an entry.")
-        if self._entry is None:
-            self._entries += 1
-            self._entry = self._node(entry)
-        self._taker.transaction(self._node(element), self._entry, self._begun(statement))
+    def _begin(self, place: Place, _: Mapping[str, str]) -> None:
+        place.line = self._parser.CurrentLineNumber
 
-    def _take_entry(self, element: etree._Element) -> None:
-        statement = element.getparent()
-        if statement is None:
-            raise BadFile("An entry outside of a statement.")
-        entry, self._entry = self._entry, None
-        if entry is None:
-            self._entries += 1
-            entry = self._node(element)
-        elif (further := element[-1]).tag.endswith("AddtlNtryInf"):  # the only one after the transactions
-            entry["AddtlNtryInf"] = (further.text or "").strip()
-        self._taker.entry(entry, self._begun(statement))
+    def _begin_entry(self, place: Place, _: Mapping[str, str]) -> None:
+        self._entries += 1
+        place.line = self._parser.CurrentLineNumber
 
-    def _begun(self, statement: etree._Element) -> Node:
-        """Return what a statement says before its entries."""
-        if self._statement is None:
-            self._statement = self._node(statement)
-        return self._statement
+    def _end_statement(self) -> None:
+        statement = self._layout.statement
+        self._taker.statement(statement.fields, self._where(statement.line))
 
-    def _node(self, element: etree._Element, depth: int = 0) -> Node:
-        if depth > _DEEPEST:
-            raise BadFile(f"Elements are more than {_DEEPEST} deep.")
-        node: Node = {}
-        names = self._names
-        for child in element:
-            tag = child.tag
-            try:
-                name = names[tag]
-            except KeyError:
-                name = self._learned(tag)
-            if name is None:
-                continue
-            text = child.text
-            value = (text and _stripped(text)) or (self._node(child, depth + 1) if len(child) else "")
-            if name == "Amt":
-                value = {"#": value, "@": child.get("Ccy")}
-            if name in _REPEATED:
-                node.setdefault(name, []).append(value)
-            elif name not in node:
-                node[name] = value
-        return node
+    def _where(self, line: int) -> str:
+        return f"line {line}, entry {self._entries}"
 
-    def _learned(self, tag: str) -> str | None:
-        """Return a name of interest without its namespace. A file has few; one of very many is not remembered."""
-        local = tag.rpartition("}")[2]
-        name = local if local in _KNOWN else None
-        if len(self._names) < _MOST_NAMES:
-            self._names[tag] = name
-        return name
-
-    def _where(self, element: etree._Element) -> str:
-        line: int = element.sourceline  # type: ignore[assignment]  # the stubs leave it open
-        return f"entry {self._entries}" if line >= _HIGHEST_LINE else f"line {line}, entry {self._entries}"
+    def _located(self, refusal: BadFile, line: int) -> BadFile:
+        return BadFile(refusal.reason, where=refusal.where or self._where(line), way_out=refusal.way_out)
 
 
 def decoded(source: Source) -> Iterator[str]:
@@ -227,27 +199,19 @@ def _check_beginning(text: str) -> None:
             break
         place = max(text.find(end, place), place) + len(end)
     if text.startswith("<!", place):
-        raise BadFile(
-            "It has a document type (DOCTYPE), which no bank file needs and which can do harm.",
-            way_out="Do not import it. Ask where it comes from.",
-        )
+        _refuse_document_type()
     found = _MESSAGE.search(text)
     if found is None or found[1] not in _MESSAGES:
         what = _OTHERS.get(found[1], "") if found else ""
         raise BadFile(f"It is {what or 'XML, but neither camt.053 nor camt.054'}.", way_out=_WAY_OUT)
 
 
-def _stripped(text: str) -> str:
-    if len(text) > _LONGEST_TEXT:
-        raise BadFile("A text of more than 64 kB.")
-    return text.strip()
+def _refuse_document_type(*_: object) -> NoReturn:
+    raise BadFile(
+        "It has a document type (DOCTYPE), which no bank file needs and which can do harm.",
+        way_out="Do not import it. Ask where it comes from.",
+    )
 
 
-def _forget(element: etree._Element, *, whole: bool) -> None:
-    """Give the memory of all before an element back, and of what is in it."""
-    if whole:
-        element.clear()
-    parent = element.getparent()
-    if parent is not None:
-        while element.getprevious() is not None:
-            del parent[0]
+def _pass_over(*_: object) -> None:
+    pass

@@ -80,7 +80,9 @@ def _mended(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
     """Return lines with their numbers, without the envelope; some programs break a line within the tag."""
     colon = False
     for number, raw in enumerate(lines, 1):
-        text = _ENVELOPE.sub("", raw.strip("\ufeff\x01\x02\x03"), count=1)
+        text = raw.strip("\ufeff\x01\x02\x03")
+        if "{1:" in text:
+            text = _ENVELOPE.sub("", text, count=1)
         if colon:
             text = f":{text}"
         colon = text.rstrip() == ":"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vignettes.services.statements.amounts import minor_units
-from vignettes.services.statements.camt_xml import Node
+from vignettes.services.statements.camt_places import Fields
 from vignettes.services.statements.model import BadFile, Line
 from vignettes.services.statements.texts import (
     account_number,
@@ -20,6 +20,11 @@ _OPENING = ("OPBD", "PRCD", "ITBD")
 _CLOSING = ("CLBD", "ITBD")
 _BOOKED = "BOOK"
 _STATES = frozenset({_BOOKED, "PDNG", "INFO", "FUTR"})
+_ACCOUNTS = {"Dbtr": "RltdPties/DbtrAcct", "Cdtr": "RltdPties/CdtrAcct"}
+_PARTIES = {
+    side: [f"RltdPties/{role}/{name}" for role in (side, f"Ultmt{side}") for name in ("Nm", "Pty/Nm")]
+    for side in _ACCOUNTS
+}
 _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"", "false", "0"})
 
@@ -72,27 +77,49 @@ class Booking:
         return line
 
 
-def booking(entry: Node, statement: Node) -> Booking:
+class Balances:
+    """A statement's first and last balance of each currency and kind."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def add(self, balance: Fields) -> None:
+        """Take one in, unless it is of a kind that says nothing of the statement's beginning and end."""
+        kind = balance.get("Tp/CdOrPrtry/Cd", "")
+        if kind in _OPENING or kind in _CLOSING:
+            amount, currency = _money(balance, "Amt")
+            signed = amount if _credit(balance.get("CdtDbtInd")) else -amount
+            kinds = self._found.setdefault(currency, {})
+            kinds[kind] = kinds.get(kind, (signed, signed))[0], signed
+
+    def openings(self) -> dict[str, int]:
+        """Return the opening balance of each currency; an interim one where a page has no other."""
+        return {c: kinds[k][0] for c, kinds in self._found.items() for k in reversed(_OPENING) if k in kinds}
+
+    def closings(self) -> dict[str, int]:
+        """Return the closing balance of each currency; an interim one where a page has no other."""
+        return {c: kinds[k][1] for c, kinds in self._found.items() for k in reversed(_CLOSING) if k in kinds}
+
+
+def booking(entry: Fields, statement: Fields) -> Booking:
     """Return what an entry says of itself; its details come before or after."""
-    amount, currency = _money(entry)
-    state = entry.get("Sts")
-    if isinstance(state, dict):
-        state = state.get("Cd")
+    amount, currency = _money(entry, "Amt")
+    state = entry.get("Sts") or entry.get("Sts/Cd")
     if state not in _STATES:
         raise BadFile(f"The entry's state is {str(state)[:20]!r}, not one of {', '.join(sorted(_STATES))}.")
     return Booking(
         amount,
         currency,
         _credit(entry.get("CdtDbtInd")),
-        _truth(entry.get("RvslInd")),
+        "RvslInd" in entry and _truth(entry["RvslInd"]),
         state == _BOOKED,
         "Chrgs" in entry,
         _booked_on(entry, statement),
-        named(first(entry, "AcctSvcrRef")),
+        named(entry.get("AcctSvcrRef")),
     )
 
 
-def detail(details: Node, entry: Booking) -> Line:
+def detail(details: Fields, entry: Booking) -> Line:
     """Return what one transaction says, with the entry's word where it is silent.
 
     No amount, or none in the entry's currency, is 0.
@@ -100,14 +127,10 @@ def detail(details: Node, entry: Booking) -> Line:
     direction = details.get("CdtDbtInd")
     credit = entry.credit if direction is None else _credit(direction)
     reversal = entry.reversal or "RtrInf" in details
-    references = _child(details, "Refs")
-    end_to_end_id = named(first(references, "EndToEndId"))
-    information = _child(details, "RmtInf")
-    reference, free = _structured(information) if "Strd" in information else (None, None)
-    remittance = plain(" ".join(_texts(information, "Ustrd")) or free)
+    end_to_end_id = named(details.get("Refs/EndToEndId"))
+    reference, remittance = _remittance(details)
     # The roles stay as they were in the first payment when it is taken back.
-    side, account = ("Dbtr", "DbtrAcct") if credit is not reversal else ("Cdtr", "CdtrAcct")
-    parties = _child(details, "RltdPties")
+    side = "Dbtr" if credit is not reversal else "Cdtr"
     return Line(
         entry.booked_on,
         _amount_of(details, entry),
@@ -116,40 +139,25 @@ def detail(details: Node, entry: Booking) -> Line:
         reversal,
         entry.booked,
         None,
-        named(first(references, "AcctSvcrRef")),
+        named(details.get("Refs/AcctSvcrRef")),
         end_to_end_id,
         symbol_in(reference, end_to_end_id, remittance),
         structured_reference(reference),
-        remittance or plain(first(details, "AddtlTxInf")),
-        _name(parties, side),
-        account_of(parties, account),
+        remittance or plain(details.get("AddtlTxInf")),
+        _name(details, side),
+        account_of(details, _ACCOUNTS[side]),
     )
 
 
-def account_of(node: Node, name: str) -> str | None:
+def account_of(fields: Fields, path: str) -> str | None:
     """Return the number of an account: its IBAN, or whatever other it has."""
-    number = _child(_child(node, name), "Id")
-    return account_number(first(number, "IBAN") or first(number, "Othr", "Id"))
+    return account_number(fields.get(f"{path}/Id/IBAN") or fields.get(f"{path}/Id/Othr/Id"))
 
 
-def balances(statement: Node) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the opening and the closing balance of each currency; interim ones where a page has no others."""
-    kinds: dict[str, dict[str, list[int]]] = {}
-    for balance in statement.get("Bal", ()):
-        kind = first(balance, "Tp", "CdOrPrtry", "Cd")
-        if kind in _OPENING or kind in _CLOSING:
-            amount, currency = _money(balance)
-            signed = amount if _credit(first(balance, "CdtDbtInd")) else -amount
-            kinds.setdefault(currency, {}).setdefault(kind, []).append(signed)
-    openings = {c: found[k][0] for c, found in kinds.items() for k in reversed(_OPENING) if k in found}
-    closings = {c: found[k][-1] for c, found in kinds.items() for k in reversed(_CLOSING) if k in found}
-    return openings, closings
-
-
-def total(statement: Node, name: str, currency: str) -> Total:
+def total(statement: Fields, name: str, currency: str) -> Total:
     """Return one of the statement's totals."""
-    count = first(statement, "TxsSummry", name, "NbOfNtries")
-    amount = first(statement, "TxsSummry", name, "Sum")
+    count = statement.get(f"TxsSummry/{name}/NbOfNtries") or None
+    amount = statement.get(f"TxsSummry/{name}/Sum") or None
     if count is not None and not (count.isascii() and count.isdigit()):
         raise BadFile(f"{name} counts {count[:20]!r} entries.")
     return Total(
@@ -157,54 +165,34 @@ def total(statement: Node, name: str, currency: str) -> Total:
     )
 
 
-def first(node: Node, *path: str) -> str | None:
-    """Return the text at a path below an element; None where it is not there, or empty."""
-    found: object = node
-    for name in path:
-        if not isinstance(found, dict):
-            return None
-        found = found.get(name)
-    return found if isinstance(found, str) and found else None
+def _remittance(details: Fields) -> tuple[str | None, str | None]:
+    """Return the first creditor's reference, and the free texts, or else those beside the references."""
+    several = details.several
+    if not several:
+        return None, None
+    free = " ".join(several["RmtInf/Ustrd"]) or " ".join(several["RmtInf/Strd/AddtlRmtInf"])
+    return next(filter(None, several["RmtInf/Strd/CdtrRefInf/Ref"]), None), plain(free)
 
 
-def _child(node: Node, name: str) -> Node:
-    found = node.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _texts(node: Node, name: str) -> list[str]:
-    return [text for text in node.get(name, ()) if isinstance(text, str)]
-
-
-def _structured(information: Node) -> tuple[str | None, str | None]:
-    """Return the first creditor's reference, and the texts beside the references."""
-    parts = [part for part in information["Strd"] if isinstance(part, dict)]
-    references = (first(part, "CdtrRefInf", "Ref") for part in parts)
-    free = " ".join(text for part in parts for text in _texts(part, "AddtlRmtInf"))
-    return next(filter(None, references), None), free or None
-
-
-def _name(parties: Node, side: str) -> str | None:
-    for role in (side, f"Ultmt{side}"):
-        party = _child(parties, role)
-        if found := first(party, "Nm") or first(party, "Pty", "Nm"):
+def _name(details: Fields, side: str) -> str | None:
+    for path in _PARTIES[side]:
+        if found := details.get(path):
             return plain(found)
     return None
 
 
-def _money(node: Node) -> tuple[int, str]:
-    amount = _child(node, "Amt")
-    currency, text = amount.get("@"), amount.get("#")
-    if not isinstance(currency, str) or not isinstance(text, str):
+def _money(fields: Fields, path: str) -> tuple[int, str]:
+    currency, text = fields.get(f"{path}/@Ccy"), fields.get(path)
+    if not currency or text is None:
         raise BadFile("An amount with its currency is missing.")
     return _minor(text, currency), currency
 
 
-def _amount_of(details: Node, entry: Booking) -> int:
+def _amount_of(details: Fields, entry: Booking) -> int:
     """Return a transaction's amount in the entry's currency; 0 where it has none, or says none."""
-    for holder in (details, _child(_child(details, "AmtDtls"), "TxAmt")):
-        if "Amt" in holder:
-            amount, currency = _money(holder)
+    for path in ("Amt", "AmtDtls/TxAmt/Amt"):
+        if path in details:
+            amount, currency = _money(details, path)
             if amount and currency == entry.currency:
                 return amount
     return 0
@@ -223,24 +211,25 @@ def _credit(text: object) -> bool:
     raise BadFile("It is neither a credit (CRDT) nor a debit (DBIT).")
 
 
-def _truth(text: object) -> bool:
-    if text is None or text in _FALSE:
+def _truth(text: str) -> bool:
+    if text in _FALSE:
         return False
     if text in _TRUE:
         return True
-    raise BadFile(f"RvslInd is {str(text)[:20]!r}, neither true nor false.")
+    raise BadFile(f"RvslInd is {text[:20]!r}, neither true nor false.")
 
 
-def _booked_on(entry: Node, statement: Node) -> date:
+def _booked_on(entry: Fields, statement: Fields) -> date:
     """Return the booking day as the bank writes it; of what is not booked yet the value day, or the file's."""
-    for name in ("BookgDt", "ValDt"):
-        if text := first(entry, name, "Dt") or first(entry, name, "DtTm"):
+    for path in ("BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"):
+        if text := entry.get(path):
             return _day(text)
-    if text := first(statement, "CreDtTm"):
+    if text := statement.get("CreDtTm"):
         return _day(text)
     raise BadFile("The entry has no day.")
 
 
+@lru_cache(maxsize=1_000)
 def _day(text: str) -> date:
     try:
         return _calendar_day(text[:10])
@@ -248,7 +237,6 @@ def _day(text: str) -> date:
         raise BadFile(f"{text[:10]!r} is no day such as 2026-12-01.") from None
 
 
-@lru_cache(maxsize=1_000)
 def _calendar_day(text: str) -> date:
     if len(text) != len("2026-12-01") or text[4] != "-" or text[7] != "-":
         raise ValueError(text)
