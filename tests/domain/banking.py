@@ -63,6 +63,10 @@ def recognise(notice=NOTICE):
     return Command(lambda payment, now: payment.recognise(notice, ["names_the_notice"], now))
 
 
+def undo_recognition():
+    return Command(lambda payment, now: payment.undo_recognition("paid twice", now))
+
+
 def dismiss():
     return Command(lambda payment, now: payment.dismiss("rent of June", now))
 

@@ -57,6 +57,7 @@ from domain.banking import (
     reverse,
     reversed_,
     share,
+    undo_recognition,
 )
 from domain.ordering import clock, czk, event
 from vignettes.domain import errors
@@ -128,7 +129,7 @@ def test_what_was_announced_arrives(money):
     """Case 27: once, on the day of its booking."""
     money.given(announced())
     money.when(note_again(at="2026-07-02 09:00", booked_on=date(2026, 7, 2)))
-    money.then(event(BankPayment.PaymentArrived, booked_on=date(2026, 7, 2)))
+    money.then(event(BankPayment.PaymentArrived, booked_on=date(2026, 7, 2), amount=czk(399)))
     money.then_status("to_match")
     assert money.payment.arrived_at == clock("2026-07-02 09:00")
     assert money.payment.entry == replace(ENTRY, booked_on=date(2026, 7, 2))
@@ -168,10 +169,49 @@ def test_a_line_that_is_none_of_our_money_is_closed_by_a_person(money):
     money.then_nothing()
 
 
-def test_what_came_in_is_not_dismissed(money):
+def test_what_came_in_and_is_no_customers_is_closed_by_a_person(money):
+    """Interest, or the one transfer by which a provider settles many payments."""
     money.given(booked(), queued())
     money.when(dismiss())
+    money.then(event(BankPayment.LineDismissed, note="rent of June"))
+    money.then_status("dismissed")
+
+
+@pytest.mark.parametrize("past", [(), (matched(),), (queued(), recognised())])
+def test_what_does_not_wait_for_a_person_is_not_dismissed(money, past):
+    money.given(booked(), *past)
+    money.when(dismiss())
     money.then_refused(errors.PaymentSettled)
+
+
+@pytest.mark.case(18, 30)
+def test_a_line_that_was_taken_for_that_of_a_notice_is_money_of_its_own_again(money):
+    """Cases 18, 30: the customer has paid twice; a person sees it."""
+    money.given(booked(), queued(), recognised())
+    money.when(undo_recognition())
+    money.then(event(BankPayment.RecognitionUndone, note="paid twice"))
+    money.then_status("in_review")
+    money.when(undo_recognition())
+    money.then_refused(errors.PaymentSettled)
+
+
+@pytest.mark.case(27)
+def test_what_was_authorised_may_arrive_in_part(money):
+    """Case 27: what has arrived is what counts."""
+    money.given(announced())
+    money.when(note_again(amount=czk(300)))
+    money.then(event(BankPayment.PaymentArrived, booked_on=ENTRY.booked_on, amount=czk(300)))
+    assert money.payment.unallocated == czk(300)
+
+
+@pytest.mark.case(55)
+def test_money_whose_payer_was_erased_goes_back_by_hand(money):
+    """Case 55: no account can be kept for it; words about him are not kept either."""
+    money.given(*COUNTED, erased(), reassign(), released())
+    money.when(approve_return())
+    money.then_refused(errors.OrderClosed)
+    money.when(dismiss())
+    money.then(event(BankPayment.LineDismissed, note=None))
 
 
 # --- matched, or left to a person
@@ -485,12 +525,13 @@ def test_a_reversal_is_told_to_each_order(money):
 
 
 @pytest.mark.case(17, 28)
-@pytest.mark.parametrize("again", [reverse(), reverse("reversal-2")])
-def test_a_reversal_comes_once(money, again):
-    """Cases 17, 28: under whatever name it is told again."""
+def test_a_reversal_comes_once(money):
+    """Cases 17, 28: told again it is the same; another one is not of this payment."""
     money.given(*COUNTED, reversed_())
-    money.when(again)
+    money.when(reverse())
     money.then_nothing()
+    money.when(reverse("reversal-2"))
+    money.then_refused(errors.PaymentSettled)
 
 
 @pytest.mark.case(28)

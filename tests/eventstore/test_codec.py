@@ -144,7 +144,7 @@ EXAMPLES = {
         "method": "bank_transfer",
         "test": False,
     },
-    "bank-payment.arrived.v1": {"booked_on": date(2026, 6, 2)},
+    "bank-payment.arrived.v1": {"booked_on": date(2026, 6, 2), "amount": EURO},
     "bank-payment.matched.v1": {"allocation": SHARE, "reasons": ("reference", "exact_amount")},
     "bank-payment.queued.v1": {
         "reasons": ("amount_differs",),
@@ -157,6 +157,7 @@ EXAMPLES = {
     "bank-payment.share-released.v1": {"share_id": SHARE_ID},
     "bank-payment.reassignment-refused.v1": {"share_id": SHARE_ID, "code": "conflict"},
     "bank-payment.line-recognised.v1": {"notice": OTHER_ORDER, "reasons": ("names_the_notice",)},
+    "bank-payment.recognition-undone.v1": {"note": "Jana has paid twice"},
     "bank-payment.line-dismissed.v1": {"note": "rent of June"},
     "bank-payment.reversed.v1": {"reversal": "5f" * 16, "reversed_on": date(2026, 6, 9)},
     "bank-payment.return-approved.v1": {

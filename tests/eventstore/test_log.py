@@ -82,6 +82,7 @@ TOPICS = {
     "bank-payment.share-released.v1",
     "bank-payment.reassignment-refused.v1",
     "bank-payment.line-recognised.v1",
+    "bank-payment.recognition-undone.v1",
     "bank-payment.line-dismissed.v1",
     "bank-payment.reversed.v1",
     "bank-payment.return-approved.v1",

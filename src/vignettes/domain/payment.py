@@ -96,11 +96,16 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         )
 
     def note_again(self, entry: BankEntry, at: datetime, *, test: bool = False) -> None:
-        """Take in what is told of it once more: only that it has arrived is news (cases 17, 27)."""
-        if entry.amount != self.entry.amount:
+        """Take in what is told of it once more: only that it has arrived is news (cases 17, 27).
+
+        What was authorised may arrive in part. What was called off before it came is a person's to look at: it can't
+        be told whether it has come at all.
+        """
+        if self.arrived_at is not None and entry.amount != self.entry.amount:
             raise errors.PaymentIdReused(field="amount")
         if _has_arrived(entry, test=test) and self.arrived_at is None and self.reversal is None:
-            self.trigger_event(self.PaymentArrived, timestamp=at, booked_on=entry.booked_on)
+            what = {"booked_on": entry.booked_on, "amount": entry.amount}
+            self.trigger_event(self.PaymentArrived, timestamp=at, **what)
 
     def match(self, allocation: Allocation, reasons: Sequence[str], at: datetime) -> None:
         """Let it count for the one order that it is certainly for."""
@@ -127,18 +132,25 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
             raise errors.PaymentSettled
 
     def dismiss(self, note: str, at: datetime) -> None:
-        """Let a person close a line that moves the money of no payment here: what it is, the note tells."""
-        if self.status is PaymentStatus.UNPLACED:
-            self.trigger_event(self.LineDismissed, timestamp=at, note=note)
+        """Let a person close what is no customer's money, nor takes any back: the note tells what it is."""
+        waits = self.status in {PaymentStatus.UNPLACED, PaymentStatus.IN_REVIEW}
+        if waits and not self.live_shares:
+            self.trigger_event(self.LineDismissed, timestamp=at, note=self._kept(note))
         elif not self.dismissed:
             raise errors.PaymentSettled
+
+    def undo_recognition(self, note: str | None, at: datetime) -> None:
+        """Let a person say that it is not the line of that notice, but money of its own."""
+        if self.notice is None or not self.entry.credit:
+            raise errors.PaymentSettled
+        self.trigger_event(self.RecognitionUndone, timestamp=at, note=self._kept(note))
 
     def allocate(self, allocations: Sequence[Allocation], note: str | None, at: datetime) -> None:
         """Let a person say what it is for; the sums are equal (case 25)."""
         if self.status is not PaymentStatus.IN_REVIEW:
             raise errors.PaymentSettled
         allocating.check(allocations, self.unallocated)
-        what = {"allocations": tuple(allocations), "note": note}
+        what = {"allocations": tuple(allocations), "note": self._kept(note)}
         self.trigger_event(self.PaymentAllocated, timestamp=at, **what)
 
     def reassign(self, allocations: Sequence[Allocation], note: str | None, at: datetime) -> None:
@@ -147,7 +159,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
             raise errors.PaymentSettled
         if allocations:
             allocating.check(allocations, self.entry.amount)
-        what = {"allocations": tuple(allocations), "note": note}
+        what = {"allocations": tuple(allocations), "note": self._kept(note)}
         self.trigger_event(self.ReassignmentAsked, timestamp=at, **what)
 
     def note_counted(self, share_id: str, at: datetime) -> None:
@@ -176,6 +188,8 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
 
     def reverse(self, reversal: str, reversed_on: date, at: datetime) -> None:
         """Keep, once, that it was taken back (cases 28, 29). What follows for its orders they decide themselves."""
+        if self.reversal not in {None, reversal}:
+            raise errors.PaymentSettled
         if self.reversal is None:
             what = {"reversal": reversal, "reversed_on": reversed_on}
             self.trigger_event(self.PaymentReversed, timestamp=at, **what)
@@ -184,6 +198,8 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         """Send back what belongs to no order."""
         if self.status is not PaymentStatus.IN_REVIEW or self.live_shares:
             raise errors.PaymentSettled
+        if DataClass.CONTACT in self.erased:
+            raise errors.OrderClosed("Who paid was erased: send it back by hand, and dismiss it.")
         account = to_account or self.entry.counterparty_account
         if not account:
             raise errors.InvalidValue("The payer's account is not known: name one.", field="account")
@@ -236,9 +252,9 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
     # --------------------------------------------------------------- evolution
 
     @event(PaymentEvents.PaymentArrived)
-    def _payment_arrived(self, timestamp: datetime, booked_on: date) -> None:
+    def _payment_arrived(self, timestamp: datetime, booked_on: date, amount: Money) -> None:
         self.arrived_at = timestamp
-        self.entry = replace(self.entry, booked=True, booked_on=booked_on)
+        self.entry = replace(self.entry, booked=True, booked_on=booked_on, amount=amount)
 
     @event(PaymentEvents.PaymentMatched)
     def _payment_matched(self, allocation: Allocation, reasons: tuple[str, ...]) -> None:
@@ -286,6 +302,10 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
     def _line_recognised(self, notice: UUID, reasons: tuple[str, ...]) -> None:
         self.notice, self.reasons, self.suggestions = notice, reasons, ()
 
+    @event(PaymentEvents.RecognitionUndone)
+    def _recognition_undone(self) -> None:
+        self.notice, self.looked_at, self.reasons = None, True, ("match_undone",)
+
     @event(PaymentEvents.LineDismissed)
     def _line_dismissed(self) -> None:
         self.dismissed = True
@@ -322,6 +342,10 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         if DataClass.CONTACT in classes:
             self.entry = replace(self.entry, remittance=None, counterparty=None, counterparty_account=None)
             self.to_account = None
+
+    def _kept(self, note: str | None) -> str | None:
+        """Return a note as it can be kept: with the key of who paid, words about him are gone."""
+        return None if DataClass.CONTACT in self.erased else note
 
     def _allot(self, allocations: Sequence[Allocation]) -> None:
         new = tuple(

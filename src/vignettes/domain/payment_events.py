@@ -47,10 +47,11 @@ class PaymentEvents:
         test: bool
 
     class PaymentArrived(Event):
-        """What was announced before is booked now."""
+        """What was announced before is booked now: of what was authorised, often a part only."""
 
         TOPIC = "bank-payment.arrived.v1"
         booked_on: date
+        amount: Money
 
     class PaymentMatched(Event):
         TOPIC = "bank-payment.matched.v1"
@@ -105,8 +106,14 @@ class PaymentEvents:
         notice: UUID
         reasons: tuple[str, ...]
 
+    class RecognitionUndone(Event):
+        """A person has looked at it: it is money of its own."""
+
+        TOPIC = "bank-payment.recognition-undone.v1"
+        note: ContactText
+
     class LineDismissed(Event):
-        """A person has looked at a line that takes nothing back of what came in."""
+        """A person has looked at it: it is no customer's money, nor takes any back."""
 
         TOPIC = "bank-payment.line-dismissed.v1"
         note: ContactText

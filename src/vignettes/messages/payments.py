@@ -75,7 +75,10 @@ class Allocate(_Allocating):
 
 
 class Reassign(_Allocating):
-    """Undo a wrong match: the orders let go of the payment, and it is for these, or for nobody yet."""
+    """Undo a wrong match: the orders let go of the payment, and it is for these, or for nobody yet.
+
+    A payment that was taken for the line of a notice is money of its own again, without allocations.
+    """
 
     subject: ClassVar[str] = "payments.v1.reassign"
 
@@ -92,7 +95,7 @@ class PlaceReversal(Message):
 
 
 class DismissLine(Message):
-    """Close a line in review that takes back nothing of what came in: `note` tells what it is."""
+    """Close what is in review and is no customer's money, nor takes any back: `note` tells what it is."""
 
     subject: ClassVar[str] = "payments.v1.dismiss"
 

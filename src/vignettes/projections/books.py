@@ -80,7 +80,7 @@ def _held(source: Source) -> Held:
 
 def _of_payment(payment: BankPayment) -> Held:
     nothing = zero(payment.entry.amount.currency)
-    came_in = payment.arrived_at is not None and payment.notice is None
+    came_in = payment.arrived_at is not None and payment.notice is None and not payment.dismissed
     amount = payment.entry.amount if came_in else nothing
     if payment.status is PaymentStatus.REVERSED:
         # What its return has sent to the payer as well is owed to us: in review is less than nothing.

@@ -125,6 +125,33 @@ async def test_a_card_payment_and_a_transfer_are_two(service, bank):
     await bank.statuses("matched", "in_review")
 
 
+@pytest.mark.case(18, 19, 20)
+async def test_a_notice_has_one_line(service, bank):
+    """Two equal lines in one statement: one is the notice's, the other was paid twice, and a person sees it."""
+    placed = await service.place()
+    await bank.notice(placed, method="bank_transfer")
+    await service.status(placed["order_id"], "scheduled")
+    await bank.statement(line(placed), line(placed))
+    await bank.statuses("matched", "line_of_notice", "in_review")
+    total = placed["price"]["total"]["amount"]
+    assert await bank.books() == {"money_in": 2 * total, "matched": total, "in_review": total, "returned": 0}
+
+
+@pytest.mark.case(18, 30)
+async def test_what_was_taken_for_a_line_by_mistake_is_a_persons_again(service, bank):
+    """The match is undone without an order."""
+    placed = await service.place()
+    await bank.notice(placed, method="bank_transfer")
+    await service.status(placed["order_id"], "scheduled")
+    await bank.statement(line(placed))
+    await bank.statuses("matched", "line_of_notice")
+    with psycopg.connect(service.settings.database_url) as connection:
+        found = "SELECT payment_id FROM read.bank_payments WHERE status = 'line_of_notice'"
+        [[payment_id]] = connection.execute(found).fetchall()
+    await bank.decide("reassign", payment_id=str(payment_id), allocations=[])
+    await bank.statuses("matched", "in_review")
+
+
 @pytest.mark.case(23)
 async def test_a_mistyped_reference_is_for_a_person(service, bank):
     """The amount is right, the check digit wrong; the order that was meant is suggested first."""
@@ -136,6 +163,25 @@ async def test_a_mistyped_reference_is_for_a_person(service, bank):
     assert "check_digit_wrong" in payment["reasons"]
     assert payment["suggestions"][0]["orders"][0]["order_number"] == placed["order_number"]
     assert await service.history(placed["order_id"]) == ["OrderPlaced"]
+
+
+async def test_what_a_line_says_of_its_payer_is_forgotten_with_the_order(service, bank):
+    """Also where the money was counted by a notice."""
+    placed = await service.place()
+    await bank.notice(placed, method="bank_transfer")
+    await service.status(placed["order_id"], "scheduled")
+    await bank.statement(line(placed))
+    await bank.statuses("matched", "line_of_notice")
+    await service.command("start_registration", order_id=placed["order_id"])
+    await service.status(placed["order_id"], "issued")
+    await service.command("erase", order_id=placed["order_id"])
+
+    async def forgotten():
+        with psycopg.connect(service.settings.database_url) as connection:
+            words = "SELECT num_nonnulls(remittance, counterparty, counterparty_account) FROM read.bank_payments"
+            return all(row == (0,) for row in connection.execute(words).fetchall())
+
+    await until(forgotten)
 
 
 async def refunded_by_file(service, bank, placed):

@@ -62,7 +62,9 @@ def booking(entry: BankEntry, source: str, method: str, actor: str, *, test: boo
 
     state = "test" if test else "booked" if entry.booked else "announced"
     told = f"{entry.amount.amount} {entry.amount.currency}"
-    return Ask(uuid5(payment_id, f"book:{state}"), payment_id, decide, actor, told.encode())
+    # What is only announced may be announced anew with another amount; what has arrived has one.
+    named = f"book:{state}" if state == "booked" else f"book:{state}:{told}"
+    return Ask(uuid5(payment_id, named), payment_id, decide, actor, told.encode())
 
 
 class PaymentWriter:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID, uuid5
 
+import psycopg
 import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
@@ -17,6 +18,7 @@ from vignettes.eventstore.deciding import Outcome, Reply
 from vignettes.projections.digesting import CHANNEL as VIEWS
 from vignettes.services.payments.booking import Ask, PaymentWriter, on
 from vignettes.services.payments.lookup import OrdersInView
+from vignettes.services.payments.reasons import NOT_UNDERSTOOD
 from vignettes.services.payments.recognising import Recognised, recognised
 from vignettes.services.waking import Worker
 
@@ -52,7 +54,8 @@ Row = dict[str, Any]
 class _Verdict:
     row: Row
     ask: Ask
-    order_id: UUID | None
+    order_id: UUID | None = None
+    notice: UUID | None = None
 
 
 class Matching:
@@ -63,8 +66,10 @@ class Matching:
     def __init__(self, conninfo: str, writer: PaymentWriter, orders: OrdersInView) -> None:
         self._writer = writer
         self._orders = orders
-        #: Matched here, at a position that the view has not reached yet.
+        #: What was decided here at positions that the view has not reached yet: orders that money was matched to, and
+        #: notices, or orders that were told directly, whose line was recognised.
         self._promised: dict[UUID, int] = {}
+        self._recognised: dict[UUID, int] = {}
         self._decided: dict[UUID, int] = {}
         self._worker = Worker(self.name, conninfo, (VIEWS,), self._work)
 
@@ -99,6 +104,7 @@ class Matching:
     def _forget(self, seen: int) -> None:
         """Let go of what the views know by now."""
         self._promised = {each: at for each, at in self._promised.items() if at > seen}
+        self._recognised = {each: at for each, at in self._recognised.items() if at > seen}
         if len(self._decided) > 10 * _BATCH:
             self._decided.clear()
 
@@ -106,18 +112,35 @@ class Matching:
         entries = [_entry(row) for row in rows]
         questions = [wanted(entry) for entry in entries]
         orders = await self._orders.find(connection, questions)
-        verdicts = []
+        verdicts: list[_Verdict] = []
+        lines = set(self._recognised)
         for row, entry, question in zip(rows, entries, questions, strict=True):
             known = _known(question, orders)
             if any(order.order_id in taken for order in known):
                 continue  # its order is about to learn of other money
-            verdict = await self._verdict(connection, row, entry, known)
+            verdict = await self._verdict_or_person(connection, row, entry, known)
+            if verdict.notice and lines & {verdict.notice, row["payment_id"]}:
+                continue  # one of them has its line already, as the view is about to know
             if verdict.order_id:
                 taken.add(verdict.order_id)
+            if verdict.notice:
+                lines |= {verdict.notice, row["payment_id"]}
             verdicts.append(verdict)
         outcomes = await self._writer.execute_all([each.ask for each in verdicts])
         for verdict, outcome in zip(verdicts, outcomes, strict=True):
             self._note(verdict, outcome)
+
+    async def _verdict_or_person(
+        self, connection: AsyncConnection, row: Row, entry: BankEntry, known: Sequence[OrderInView]
+    ) -> _Verdict:
+        """Leave what breaks the rules' own code to a person: it must not stop what comes after it."""
+        try:
+            return await self._verdict(connection, row, entry, known)
+        except psycopg.Error:
+            raise
+        except Exception:
+            log.exception("payment.not_understood", payment=str(row["payment_id"]))
+            return _queued(row, Review((NOT_UNDERSTOOD,), ()))
 
     async def _verdict(
         self, connection: AsyncConnection, row: Row, entry: BankEntry, known: Sequence[OrderInView]
@@ -137,6 +160,9 @@ class Matching:
             self._decided[verdict.row["payment_id"]] = verdict.row["version"]
             if verdict.order_id and outcome.position:
                 self._promised[verdict.order_id] = outcome.position
+            if verdict.notice and outcome.position:
+                both = (verdict.notice, verdict.row["payment_id"])
+                self._recognised |= dict.fromkeys(both, outcome.position)
         else:
             why = type(outcome).__name__
             log.warning("payment.not_matched", payment=str(verdict.row["payment_id"]), error=why)
@@ -160,7 +186,7 @@ def _recognised(row: Row, same: Recognised) -> _Verdict:
         lambda payment, at: payment.recognise(same.payment_id, same.reasons, at),
         ACTOR,
     )
-    return _Verdict(row, ask, None)
+    return _Verdict(row, ask, notice=same.payment_id)
 
 
 def _queued(row: Row, found: Review) -> _Verdict:
@@ -171,7 +197,7 @@ def _queued(row: Row, found: Review) -> _Verdict:
         lambda payment, at: payment.queue(found.reasons, suggestions, at),
         ACTOR,
     )
-    return _Verdict(row, ask, None)
+    return _Verdict(row, ask)
 
 
 def _suggested(each: Suggestion, row: Row) -> Suggested:

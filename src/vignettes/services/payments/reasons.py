@@ -2,7 +2,9 @@
 
 from vignettes.domain.matching import TEXTS
 
+NOT_UNDERSTOOD = "not_understood"
 _FURTHER = {
+    NOT_UNDERSTOOD: "Something in it can't be read by the rules.",
     "names_the_notice": "It names the payment that a provider, or another service, has told of before.",
     "same_order_and_transfer": "The same transfer for the same order was told of before.",
     "placed_by_person": "A person has told which payment it took back.",

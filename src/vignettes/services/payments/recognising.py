@@ -8,6 +8,8 @@ from psycopg import AsyncConnection
 
 #: Ways to pay after which the customer's own transfer appears on our account, with the order's reference.
 _TRANSFERS = ["bank_transfer"]
+#: How far a line may lie from the notice of a transfer that it does not name.
+_DAYS = 14
 
 # A notice and a line of the same amount that name each other, or the same order where the payer was sent to the bank.
 # Each line has one notice, and each notice one line.
@@ -20,7 +22,7 @@ FROM view.bank_payments p JOIN view.bank_payments q
  AND (q.source = 'statement') <> (p.source = 'statement')
 WHERE p.payment_id = %(payment)s AND q.arrived_at IS NOT NULL AND q.notice IS NULL AND q.reversal IS NULL
   AND (q.end_to_end_id IN (p.end_to_end_id, p.bank_reference) OR q.bank_reference = p.end_to_end_id
-       OR (q.variable_symbol = p.variable_symbol
+       OR (q.variable_symbol = p.variable_symbol AND abs(q.booked_on - p.booked_on) <= %(days)s
            AND CASE WHEN q.source = 'statement' THEN p.method ELSE q.method END = ANY(%(transfers)s)))
   AND NOT EXISTS (SELECT FROM view.bank_payments l WHERE l.notice = q.payment_id)
 ORDER BY q.position LIMIT 1
@@ -34,7 +36,8 @@ JOIN view.order_status o ON o.order_number = 'V' || ltrim(p.variable_symbol, '0'
 JOIN view.payments b ON b.order_id = o.order_id
 WHERE p.payment_id = %(payment)s AND p.source = 'statement' AND b.purpose = 'payment' AND b.state = 'booked'
   AND b.entry_id NOT LIKE 'bank-payment:%%' AND b.currency = p.currency AND b.amount = p.amount
-  AND (b.entry_id IN (p.end_to_end_id, p.bank_reference) OR b.method = ANY(%(transfers)s))
+  AND (b.entry_id IN (p.end_to_end_id, p.bank_reference)
+       OR (b.method = ANY(%(transfers)s) AND abs(b.received_at::date - p.booked_on) <= %(days)s))
   AND (SELECT count(*) FROM view.bank_payments l WHERE l.notice = o.order_id)
       < (SELECT count(*) FROM view.payments c
          WHERE c.order_id = o.order_id AND c.purpose = 'payment' AND c.state = 'booked' AND c.amount = p.amount
@@ -53,7 +56,7 @@ class Recognised:
 
 async def recognised(connection: AsyncConnection, row: dict[str, Any]) -> Recognised | None:
     """Return what has told of this money before; None when nothing certainly has."""
-    values = {"payment": row["payment_id"], "transfers": _TRANSFERS}
+    values = {"payment": row["payment_id"], "transfers": _TRANSFERS, "days": _DAYS}
     for query in (_BY_PAYMENT, _BY_ORDER):
         found = await (await connection.execute(query, values)).fetchone()
         if found:

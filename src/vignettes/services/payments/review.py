@@ -1,8 +1,9 @@
 """The review queue: what is not certain, a person decides; each decision is a command with an actor."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, LiteralString
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -68,7 +69,14 @@ class ReviewDesk:
 
     async def _reassign(self, asked: payments.Reassign, _: UUID | None) -> BaseModel:
         allocations = await self._allocations(asked)
-        return await self._decide(asked, lambda payment, at: payment.reassign(allocations, asked.note, at))
+
+        def act(payment: BankPayment, at: datetime) -> None:
+            if payment.notice and not allocations:
+                payment.undo_recognition(asked.note, at)
+            else:
+                payment.reassign(allocations, asked.note, at)
+
+        return await self._decide(asked, act)
 
     async def _return(self, asked: payments.ReturnPayment, _: UUID | None) -> BaseModel:
         return await self._decide(
@@ -162,7 +170,7 @@ _Asked = (
 
 def _after(command_id: UUID) -> UUID:
     """Return the id of the command on the other payment that goes with one."""
-    return UUID(int=command_id.int ^ 1)
+    return uuid5(command_id, "the other payment")
 
 
 def _whole(row: Row, asked: Message) -> Money:

@@ -1,6 +1,7 @@
 """Orders are told of their shares of payments, by commands; what they answer is kept with the payment."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, LiteralString
 from uuid import UUID, uuid5
 
@@ -78,7 +79,7 @@ class Telling:
         else:
             code = reply["error"]["code"]
             log.warning("order.refused", order=share["order_id"], code=code)
-            act = _refused(share_id, code) if share["state"] == ShareState.TO_TELL else _kept(share_id, code)
+            act = _REFUSED[share["state"]](share_id, code)
         what = f"{share_id}:{share['state']}:{row['version']}:noted"
         ask = on(row["payment_id"], uuid5(NAMESPACE, what), act, ACTOR)
         [outcome] = await self._writer.execute_all([ask])
@@ -101,6 +102,18 @@ def _refused(share_id: str, code: str) -> Act:
 
 def _kept(share_id: str, code: str) -> Act:
     return lambda payment, at: payment.note_kept(share_id, code, at)
+
+
+def _gone(share_id: str, code: str) -> Act:  # noqa: ARG001  # as its neighbours; the log has told of it
+    """Return what is noted when an order knows nothing of what was reversed: it has nothing to let go of."""
+    return _released(share_id)
+
+
+_REFUSED: Mapping[str, Callable[[str, str], Act]] = {
+    ShareState.TO_TELL: _refused,
+    ShareState.TO_TAKE_BACK: _kept,
+    ShareState.TO_REVERSE: _gone,
+}
 
 
 def _command(row: Row, share: Row) -> commands.MoneyTold | None:
