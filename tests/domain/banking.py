@@ -6,8 +6,9 @@ from uuid import UUID
 
 from domain.ordering import ORDER_ID, OTHER_ORDER, Begun, Command, Example, czk
 from vignettes.domain.entry import BankEntry
-from vignettes.domain.payment import BankPayment, PaymentStatus, payment_id_of
+from vignettes.domain.payment import BankPayment, payment_id_of
 from vignettes.domain.payment_events import Allocation, Suggested
+from vignettes.domain.payment_status import PaymentStatus
 from vignettes.domain.personal import DataClass
 from vignettes.domain.shares import ShareState
 

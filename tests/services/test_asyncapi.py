@@ -102,7 +102,7 @@ def test_it_says_what_the_services_register():
     OutageDesk(None).register(real)
     for desk in (
         ImportDesk(None, None, None),
-        NoticeDesk(None, None),
+        NoticeDesk(None),
         ReviewDesk(None, None),
         PayoutDesk(None, None, None),
         BalanceDesk(None),

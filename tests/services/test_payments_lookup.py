@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from psycopg import AsyncConnection
@@ -74,6 +75,12 @@ async def test_what_is_found_is_enough_to_match(orders, connection, views):
     entry = an_entry(variable_symbol=variable_symbol(order.number))
     found = await IN_VIEW.find(connection, [wanted(entry)])
     assert isinstance(match(entry, found.values()), Match)
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+async def test_no_day_is_too_far_to_look_around_it(connection, day):
+    """One line of a broken file keeps no other payment from being matched."""
+    assert await IN_VIEW.candidates(connection, an_entry(booked_on=day)) == []
 
 
 async def test_candidates_are_those_of_the_address_the_plate_and_the_amount(orders, connection, views):

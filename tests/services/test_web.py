@@ -231,6 +231,86 @@ async def test_metrics_tell_how_the_service_stands(http):
     assert samples["process_cpu_seconds_total"] > 0
 
 
+def a_payment(connection, status, days):
+    """Put a payment into the view that stands so since some days."""
+    connection.execute(
+        "INSERT INTO view.bank_payments (payment_id, status, source, method, test, account, currency, amount,"
+        " unallocated, booked_on, reasons, suggestions, shares, recorded_at, updated_at, version, position)"
+        " SELECT gen_random_uuid(), %s, 'statement', 'bank_transfer', false, 'CZ65', 'CZK', 1, 1, current_date, '{}',"
+        " '[]', '[]', now() - interval '99 days', clock.now() - make_interval(days => %s), 1, 1",
+        (status, days),
+    )
+
+
+@pytest.fixture
+def money_that_waits(database_url):
+    """Payments and payouts of most states, an order that owes, a file that was set aside; taken away afterwards."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for status, days in (("in_review", 1), ("in_review", 3), ("unplaced", 2), ("matched", 9)):
+            a_payment(connection, status, days)
+        for state, days in (("to_approve", 4), ("with_bank", 5), ("paid_out", 9)):
+            connection.execute(
+                "INSERT INTO view.payouts (source_id, payout_id, purpose, state, currency, amount, since, version,"
+                " position) SELECT gen_random_uuid(), 'P', 'return', %s, 'CZK', 1,"
+                " clock.now() - make_interval(days => %s), 1, 1",
+                (state, days),
+            )
+        connection.execute(
+            "INSERT INTO effect.bank_files (digest, name, format, state, reason, imported_by, ended_at)"
+            " SELECT repeat('0', 64), 'a.xml', 'camt', 'set_aside', 'broken', 'tests', clock.now() - interval '6 days'"
+        )
+        connection.execute(
+            "INSERT INTO view.order_status (order_id, order_number, status, country, zone, product, vehicle_country,"
+            " valid_from, starts_at, ends_at, language, link_generation, currency, price_official, price_fee,"
+            " price_total, received, outstanding, surplus, generation, start_wished, can_be_corrected,"
+            " can_be_refunded, placed_at, updated_at, version, position, twin_accepted, owed)"
+            " SELECT gen_random_uuid(), 'V' || owed, 'issued', 'CZ', 'Europe/Prague', 'day', 'CZ', '', now(), now(),"
+            " 'en', 1, 'CZK', 1, 1, 2, 2, 0, 0, 1, false, false, false, now(), now(), 1, 1, false, owed"
+            " FROM unnest(ARRAY[0, 300, 500]) AS owed"
+        )
+        yield
+        for table in ("view.bank_payments", "view.payouts", "effect.bank_files", "view.order_status"):
+            connection.execute(f"DELETE FROM {table}")
+
+
+def of_money(samples):
+    """Return the samples about money, ages in whole days."""
+    names = ("payments_", "payouts", "bank_files_", "orders_owing", "owed_")
+    return {
+        name.removeprefix("vignettes_"): value // 86_400 if "_seconds" in name else value
+        for name, value in samples.items()
+        if name.removeprefix("vignettes_").startswith(names)
+    }
+
+
+@pytest.mark.usefixtures("money_that_waits")
+async def test_metrics_call_a_person_to_money_that_waits(http):
+    """To be alarmed by: what only a person can decide, and since when; what is owed; what the bank has not done."""
+    assert of_money(told((await http.get("/metrics")).text)) == {
+        "payments_in_review": 2,
+        "payments_in_review_oldest_seconds": 3,
+        "payments_unplaced": 1,
+        "payments_unplaced_oldest_seconds": 2,
+        "bank_files_set_aside": 1,
+        "bank_files_set_aside_oldest_seconds": 6,
+        'payouts{state="to_approve"}': 1,
+        'payouts{state="approved"}': 0,
+        'payouts{state="with_bank"}': 1,
+        'payouts_oldest_seconds{state="to_approve"}': 4,
+        'payouts_oldest_seconds{state="approved"}': 0,
+        'payouts_oldest_seconds{state="with_bank"}': 5,
+        "orders_owing": 2,
+        'owed_minor_units{currency="CZK"}': 800,
+    }
+
+
+async def test_metrics_tell_of_no_money_that_waits_as_zero(http):
+    """A series that vanishes can't be watched."""
+    samples = of_money(told((await http.get("/metrics")).text))
+    assert len(samples) == 13
+    assert set(samples.values()) == {0}
+
+
 @pytest.fixture
 def an_hour_behind(database_url):
     """An event of an hour ago that every view lacks but one; that one is led, and has orders to look after."""

@@ -6,6 +6,10 @@ from datetime import date
 from vignettes.domain.money import Money
 from vignettes.domain.personal import ContactText
 
+#: Days beyond these, and larger amounts, are slips of somebody's pen; reckoning with them fails sooner or later.
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2200, 12, 31)
+LARGEST_AMOUNT = 10**15
+
 
 @dataclass(frozen=True, slots=True)
 class BankEntry:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Self
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -13,6 +12,7 @@ from vignettes.domain import allocating, errors
 from vignettes.domain.entry import BankEntry
 from vignettes.domain.money import Money, zero
 from vignettes.domain.payment_events import Allocation, PaymentEvents, Suggested
+from vignettes.domain.payment_status import SETTLED, UNSETTLED, PaymentStatus
 from vignettes.domain.personal import DataClass
 from vignettes.domain.shares import Share, ShareState, share_id
 
@@ -22,22 +22,6 @@ _PAYMENTS = uuid5(NAMESPACE_URL, "https://vignettes.example/payments")
 def payment_id_of(entry_id: str) -> UUID:
     """Return the payment's id, which is derived from its entry: read again, it is the same payment (case 17)."""
     return uuid5(_PAYMENTS, entry_id)
-
-
-class PaymentStatus(StrEnum):
-    """Where money stands."""
-
-    ANNOUNCED = "announced"
-    UNPLACED = "unplaced"
-    TO_MATCH = "to_match"
-    MATCHED = "matched"
-    IN_REVIEW = "in_review"
-    REASSIGNING = "reassigning"
-    LINE_OF_NOTICE = "line_of_notice"
-    DISMISSED = "dismissed"
-    RETURN_PENDING = "return_pending"
-    RETURNED = "returned"
-    REVERSED = "reversed"
 
 
 class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
@@ -125,7 +109,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
         """Take it for the bank's line of what a notice has told of before: one payment, not two (case 18)."""
         if notice == self.id:
             raise errors.InvalidValue("A payment is not its own notice.", field="notice")
-        if self.status in _UNSETTLED and not self.live_shares:
+        if self.status in UNSETTLED and not self.live_shares:
             what = {"notice": notice, "reasons": tuple(reasons)}
             self.trigger_event(self.LineRecognised, timestamp=at, **what)
         elif self.notice != notice:
@@ -234,7 +218,7 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
     def erase(self, classes: Collection[DataClass], at: datetime) -> None:
         """Let go of who paid. Refused as long as a person may have to ask for it (case 55)."""
         untold = any(share.state is ShareState.TO_TELL for share in self.shares)
-        if self.status not in _SETTLED or untold:
+        if self.status not in SETTLED or untold:
             raise errors.OrderUnderWay
         if left := tuple(sorted(set(classes) - self.erased)):
             self.trigger_event(self.PersonalDataErased, timestamp=at, classes=left)
@@ -402,8 +386,3 @@ class BankPayment(PaymentEvents, Aggregate, created_event_name="PaymentBooked"):
 def _has_arrived(entry: BankEntry, *, test: bool) -> bool:
     """Tell whether it is money that is here: a reversal whose payment is not known moves other money (28)."""
     return entry.booked and entry.credit and not test
-
-
-_UNSETTLED = frozenset({PaymentStatus.TO_MATCH, PaymentStatus.IN_REVIEW, PaymentStatus.UNPLACED})
-_UNDER_WAY = frozenset({PaymentStatus.REASSIGNING, PaymentStatus.RETURN_PENDING})
-_SETTLED = frozenset(PaymentStatus) - _UNSETTLED - _UNDER_WAY

@@ -4,13 +4,20 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from vignettes.domain.entry import FIRST_DAY, LARGEST_AMOUNT, LAST_DAY
 from vignettes.messages.answers import Answer, absent
 from vignettes.messages.forms import AccountNumber, Line, Message, Text
 
 #: What fits into one message of NATS beside the rest of the request, as base64.
 LARGEST_CONTENT = 900_000
+_LONGEST_NAME = 80
+
+
+def _base_name(name: str) -> str:
+    """Return a file's name without its folders, whose names may be people's, and not longer than people read."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2][:_LONGEST_NAME] or "?"
 
 
 class EntryForm(Message):
@@ -18,8 +25,8 @@ class EntryForm(Message):
 
     entry_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     account: AccountNumber
-    booked_on: date
-    amount: Annotated[int, Field(gt=0, le=10**15)]
+    booked_on: Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+    amount: Annotated[int, Field(gt=0, le=LARGEST_AMOUNT)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     credit: bool
     reversal: bool
@@ -34,10 +41,10 @@ class EntryForm(Message):
 
 
 class FileForm(Message):
-    """A bank file: the SHA-256 of its bytes, whatever it is called."""
+    """A bank file: the SHA-256 of its bytes, whatever it is called. Of its name the folders are left out."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    name: Line
+    name: Annotated[Line, AfterValidator(_base_name)]
     format: Line
 
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from vignettes.domain.payment import BankPayment, PaymentStatus
+from vignettes.domain.payment import BankPayment
 from vignettes.domain.payment_events import Allocation, PaymentEvents
+from vignettes.domain.payment_status import PaymentStatus
 from vignettes.domain.personal import DataClass
 from vignettes.domain.shares import ShareState
 from vignettes.eventstore.codec import Recorded

@@ -8,8 +8,9 @@ from psycopg import AsyncConnection
 from vignettes.domain.events import OrderEvents
 from vignettes.domain.money import Money, zero
 from vignettes.domain.order import Order
-from vignettes.domain.payment import BankPayment, PaymentStatus
+from vignettes.domain.payment import BankPayment
 from vignettes.domain.payment_events import PaymentEvents
+from vignettes.domain.payment_status import PaymentStatus
 from vignettes.domain.shares import is_share
 from vignettes.eventstore.codec import Recorded
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert

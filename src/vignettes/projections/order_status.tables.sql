@@ -54,7 +54,8 @@ CREATE TABLE {order_status} (
 CREATE INDEX ON {order_status} (starts_at) WHERE status = 'registering';
 CREATE INDEX ON {order_status} (status, updated_at);
 CREATE INDEX ON {order_status} (currency, outstanding, placed_at) WHERE status IN ('awaiting_payment', 'partially_paid');
-CREATE INDEX ON {order_status} (order_id) WHERE email IS NULL;
+CREATE INDEX ON {order_status} (position) WHERE email IS NULL;
+CREATE INDEX ON {order_status} (currency) WHERE owed > 0;
 COMMENT ON TABLE {order_status} IS 'One row per order: where it stands. Amounts in minor units of currency, times as instants.';
 COMMENT ON COLUMN {order_status}.order_id IS 'The order; follows from its number.';
 COMMENT ON COLUMN {order_status}.order_number IS 'The number that customers are told, with check digits.';

@@ -18,6 +18,8 @@ from vignettes.messages.queries import AskHistory, AskStatus
 from vignettes.runtime.link import Link, connect
 from vignettes.runtime.settings import ConfigurationError, Settings
 
+#: A server that is there takes a connection in far less; a person waits for this.
+_CONNECT_SECONDS = 3.0
 _TIMEOUT = 30.0  # moving the sandbox's clock waits for what becomes due
 
 
@@ -26,15 +28,17 @@ async def service(settings: Settings) -> AsyncIterator[Client]:
     """Connect to the running service; without an address, to the one that runs here."""
     url = _address(settings)
     link = Link()
+    link.ending.set()  # until we are connected, what fails is told below, and not by the log of each attempt
     try:
         client = await asyncio.wait_for(
             connect(settings.model_copy(update={"nats_url": url}), link, "vignettes"),
-            _TIMEOUT,
+            _CONNECT_SECONDS,
         )
     except (NatsError, OSError, TimeoutError):
         raise ConfigurationError(
             f"No service answers at {url}: start it with `vignettes run`, or set VIGNETTES_NATS_URL."
         ) from None
+    link.ending.clear()
     try:
         yield client
     finally:

@@ -53,7 +53,7 @@ async def payments(built: "Process") -> "Running":
     pool = await built.pool("vignettes_projector", "payments pool", 4)
     ordering = Calling(built.client)
     ReviewDesk(pool, writer).register(built.endpoints)
-    NoticeDesk(pool, writer).register(built.endpoints)
+    NoticeDesk(writer).register(built.endpoints)
     book = FileBook(pool)
     importer = Importer(writer, pool, PayoutLines(writer, pool, ordering).note)
     files = FileImporter(importer, book)

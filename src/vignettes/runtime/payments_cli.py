@@ -1,9 +1,10 @@
 """The commands of `vignettes payments`."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import typer
@@ -11,14 +12,17 @@ import typer
 from vignettes.runtime.console import Actor, AsJson, answered, out, settings_for
 from vignettes.runtime.payouts_cli import payouts_app
 
-payments_app = typer.Typer(help="Money on our accounts: what the bank's files say.", no_args_is_help=True)
+payments_app = typer.Typer(
+    help="Money by bank and provider: bank files, the review queue, money back, the books.",
+    no_args_is_help=True,
+)
 payments_app.add_typer(payouts_app)
 
 ColumnMap = Annotated[
     Path | None,
     typer.Option(
         "--map",
-        metavar="MAP.toml",
+        metavar="MAP",
         exists=True,
         dir_okay=False,
         readable=True,
@@ -33,12 +37,23 @@ Form = Annotated[
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option(help="As the bank has told it. Otherwise MT940 is UTF-8, ABO windows-1250."),
+    typer.Option(
+        metavar="ENCODING", help="As the bank has told it. Otherwise MT940 is UTF-8, ABO windows-1250."
+    ),
 ]
 PaymentId = Annotated[
     UUID, typer.Argument(metavar="PAYMENT", help="As `vignettes payments review` names it.")
 ]
-Note = Annotated[str | None, typer.Option(help="In a line, why; kept in the history.")]
+Importer = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        default_factory=get_args(Actor)[1].default_factory,
+        show_default="your login",
+        help="Who imports it; kept in the history.",
+    ),
+]
+Note = Annotated[str | None, typer.Option(metavar="NOTE", help="In a line, why; kept in the history.")]
 
 
 @payments_app.command("parse")
@@ -71,7 +86,7 @@ def payments_import(
     form: Form = None,
     column_map: ColumnMap = None,
     encoding: Encoding = None,
-    actor: Actor,
+    actor: Importer,
     as_json: AsJson = False,
 ) -> None:
     """Take bank files in, each as a whole: one that breaks or does not add up is set aside with the reason.
@@ -86,7 +101,7 @@ def payments_import(
     if as_json:
         out.print_json(data=[asdict(result) for result in results])
     else:
-        out.print(importing.shown(results), highlight=False)
+        out.print(importing.shown(results), highlight=False, crop=False)
     raise typer.Exit(1 if any(result.reason for result in results) else 0)
 
 
@@ -106,7 +121,7 @@ def payments_review(
     if as_json:
         out.print_json(data=reply)
     else:
-        out.print(reviewing.shown(reply), highlight=False)
+        out.print(reviewing.shown(reply), highlight=False, crop=False)
 
 
 @payments_app.command("allocate")
@@ -170,7 +185,7 @@ def payments_return(
         note=note,
         actor=actor,
     )
-    _tell(reply, as_json=as_json)
+    _tell(reply, reviewing.moved_shown, as_json=as_json)
 
 
 @payments_app.command("place")
@@ -188,14 +203,14 @@ def payments_place(
     reply = reviewing.decide(
         settings_for("payments"), PlaceReversal.subject, payment_id=payment, reverses=reverses, actor=actor
     )
-    _tell(reply, as_json=as_json)
+    _tell(reply, reviewing.placed_shown, as_json=as_json)
 
 
 @payments_app.command("dismiss")
 def payments_dismiss(
     payment: PaymentId,
-    note: Annotated[str, typer.Argument(metavar="NOTE", help="What it is, in a line.")],
     *,
+    note: Annotated[str, typer.Option(metavar="NOTE", help="In a line, what it is; kept in the history.")],
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
@@ -206,7 +221,7 @@ def payments_dismiss(
     reply = reviewing.decide(
         settings_for("payments"), DismissLine.subject, payment_id=payment, note=note, actor=actor
     )
-    _tell(reply, as_json=as_json)
+    _tell(reply, reviewing.moved_shown, as_json=as_json)
 
 
 def _decide(
@@ -223,14 +238,12 @@ def _decide(
         note=note,
         actor=actor,
     )
-    _tell(reply, as_json=as_json)
+    _tell(reply, reviewing.moved_shown, as_json=as_json)
 
 
-def _tell(reply: dict[str, Any], *, as_json: bool) -> None:
-    from vignettes.runtime import payments_review as reviewing  # noqa: PLC0415
-
+def _tell(reply: dict[str, Any], shown: Callable[[dict[str, Any]], str], *, as_json: bool) -> None:
     answered(reply)
     if as_json:
         out.print_json(data=reply)
     else:
-        out.print(reviewing.moved_shown(reply), highlight=False)
+        out.print(shown(reply), highlight=False)

@@ -13,10 +13,9 @@ import typer
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
-from rich import box
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.padding import Padding
+from rich.progress import BarColumn, DownloadColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from vignettes.domain.entry import BankEntry
@@ -45,7 +44,10 @@ _LONGEST_REASON = 2_000
 
 @dataclass(slots=True)
 class Result:
-    """What became of one file. `undecided` are those of the new payments that are still to be matched."""
+    """What became of one file. `undecided` are those of the new payments that are still to be matched.
+
+    `announced` are entries for us that the bank has not booked yet: they are matched when it has.
+    """
 
     file_name: str
     file_id: str = ""
@@ -56,6 +58,7 @@ class Result:
     matched: int = 0
     in_review: int = 0
     undecided: int = 0
+    announced: int = 0
     known: int = 0
     reversals: int = 0
     payouts: int = 0
@@ -97,13 +100,15 @@ class _Import:
 
     async def run(self) -> Result:
         """Check the file, send its entries, and wait a little for what they come to."""
-        task = self._progress.add_task(self._result.file_name, total=None, doing="")
+        task = self._progress.add_task(self._result.file_name, total=None, doing="reading")
         try:
             with self._path.open("rb") as file:
                 await self._take(file, task)
         except OSError as error:
             self._result.state, self._result.reason = "unreadable", error.strerror or type(error).__name__
-        await self._settle(task)
+        finally:
+            self._progress.remove_task(task)
+        await self._settle()
         return self._result
 
     async def _take(self, file: BinaryIO, task: TaskID) -> None:
@@ -111,20 +116,21 @@ class _Import:
         self._result.file_id = named.digest
         # Each entry is read twice: a file that does not add up is not to be known half.
         size = file.seek(0, os.SEEK_END)
-        self._progress.update(task, total=2 * size, doing="checked")
         try:
-            async for batch in self._batches(file, task, 0):
+            self._progress.reset(task, total=size, doing="checking")
+            async for batch in self._batches(file, task):
                 self._result.entries += len(batch)
-            self._progress.update(task, doing="sent")
-            async for batch in self._batches(file, task, size):
+                self._result.announced += sum(_is_announced(form) for form in batch)
+            self._progress.reset(task, total=size, doing="sending")
+            async for batch in self._batches(file, task):
                 await self._book(named, batch)
         except BadFile as refusal:
             self._result.state, self._result.reason = "set_aside", refusal.particulars
         await self._note(named)
 
-    async def _batches(self, file: BinaryIO, task: TaskID, before: int) -> AsyncIterator[list[EntryForm]]:
+    async def _batches(self, file: BinaryIO, task: TaskID) -> AsyncIterator[list[EntryForm]]:
         for batch in self._how.batches(file):
-            self._progress.update(task, completed=before + file.tell())
+            self._progress.update(task, completed=file.tell())
             yield [_form(entry) for entry in batch]
             await asyncio.sleep(0)  # the connection is to be kept alive, however long the file is
 
@@ -149,9 +155,9 @@ class _Import:
             )
         )
 
-    async def _settle(self, task: TaskID) -> None:
+    async def _settle(self) -> None:
         """Wait until the new payments are decided upon, some seconds at most."""
-        self._progress.update(task, doing="matched")
+        task = self._progress.add_task(self._result.file_name, total=None, doing="matching")
         for _ in range(int(_PATIENCE_SECONDS / _LOOK_EVERY_SECONDS)):
             await self._look()
             if not self._undecided:
@@ -200,6 +206,10 @@ def _form(entry: BankEntry) -> EntryForm:
         raise BadFile(f"An entry of {entry.booked_on} has a {field} that can't be: {first['msg']}.") from None
 
 
+def _is_announced(form: EntryForm) -> bool:
+    return form.credit and not form.reversal and not form.booked
+
+
 def _parts(batch: list[EntryForm]) -> Iterator[list[EntryForm]]:
     """Return the entries in as many parts as messages are needed: long texts fill one before it has all of them."""
     part: list[EntryForm] = []
@@ -218,11 +228,19 @@ def _cut(reason: str | None) -> str | None:
     return one_line(reason, _LONGEST_REASON) if reason else None
 
 
+class _Bytes(DownloadColumn):
+    """How much of the file is read, while it is."""
+
+    def render(self, task: Task) -> Text:
+        """Return nothing where no bytes are counted."""
+        return Text("") if task.total is None else super().render(task)
+
+
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        _Bytes(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[doing]}"),
         console=err,
@@ -232,31 +250,37 @@ def _progress() -> Progress:
 
 # --- what is shown of it
 
-_COLUMNS = {
-    "matched": "Matched",
-    "in_review": "In review",
-    "known": "Known already",
-    "reversals": "Reversals",
-    "payouts": "Payouts",
-    "ignored": "Not ours",
+_COUNTS = {
+    "matched": "matched",
+    "in_review": "in review",
+    "undecided": "still to be matched (`vignettes payments review` will tell)",
+    "announced": "announced, not booked yet",
+    "known": "known already",
+    "reversals": "reversals",
+    "payouts": "payouts",
+    "ignored": "not ours",
 }
 
 
 def shown(results: Sequence[Result]) -> RenderableType:
-    """Show what became of files: a row each, and beneath them why one was set aside."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("File", overflow="fold")
-    for heading in ("Entries", *_COLUMNS.values()):
-        table.add_column(heading, justify="right")
-    for result in results:
-        counts = [f"{getattr(result, name):,}" for name in ("entries", *_COLUMNS)]
-        table.add_row(Text(result.file_name, style="red" if result.reason else ""), *counts)
-    return Group(table, *(Text(line) for result in results for line in _remarks(result)))
+    """Show what became of files, one beneath the other: of one that was set aside nothing counts but the reason."""
+    return Group(*(part for result in results for part in _block(result)))
 
 
-def _remarks(result: Result) -> Iterator[str]:
-    if result.reason:
-        yield f"{result.file_name} is {result.state.replace('_', ' ')}: {result.reason}"
-    if result.undecided:
-        waiting = f"{result.undecided:,} of its payments are still to be matched"
-        yield f"{result.file_name}: {waiting}; `vignettes payments review` will tell."
+def _block(result: Result) -> Iterator[RenderableType]:
+    yield Text(
+        result.file_name, style="bold red" if result.reason else "bold", no_wrap=True, overflow="ignore"
+    )
+    for line in [_refused(result)] if result.reason else _counted(result):
+        yield Padding(Text(line), (0, 0, 0, 2))
+
+
+def _refused(result: Result) -> str:
+    return f"{result.state.replace('_', ' ')}: {result.reason}"
+
+
+def _counted(result: Result) -> Iterator[str]:
+    """Tell how many entries there are, and of what kind, a line each; what there is none of is left out."""
+    yield f"{result.entries:,} {'entry' if result.entries == 1 else 'entries'}"
+    counts = {text: getattr(result, name) for name, text in _COUNTS.items()}
+    yield from (f"{count:,} {text}" for text, count in counts.items() if count)

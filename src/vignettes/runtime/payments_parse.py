@@ -3,9 +3,13 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
+from rich import box
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +20,7 @@ from vignettes.services.statements import BadFile, Format, Statement, load_map, 
 from vignettes.services.statements.amounts import written
 
 _ROWS_AT_ONCE = 500
-_ADDS_UP = {True: "adds up", False: "does NOT add up", None: "no balances"}
+_ADDS_UP = {True: "add up", False: "do NOT add up", None: "none to check by"}
 
 
 def parse(
@@ -29,13 +33,26 @@ def parse(
     refusals: list[BadFile] = []
     try:
         columns = load_map(column_map) if column_map else None
-        items = survey(file, format=chosen, map=columns, encoding=encoding)
-        (_print_json if as_json else _print_tables)(_noting(items, refusals))
+        with _opened(file) as opened:
+            items = survey(opened, format=chosen, map=columns, encoding=encoding)
+            (_print_json if as_json else _print_tables)(_noting(items, refusals))
     except BadFile as refusal:
         refusals.append(refusal)
     for each in refusals:
-        err.print(f"[red]{each.code}:[/] ", Text(str(each)), sep="", highlight=False)
+        err.print(Text.assemble((file.name, "red"), ": ", str(each)), highlight=False)
     return 1 if refusals else 0
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """Open a file, and show how far it is read where a person waits and sees nothing else of it."""
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    is_seen = err.is_terminal and not out.is_terminal
+    with (
+        Progress(*columns, console=err, transient=True, disable=not is_seen) as progress,
+        progress.open(file, "rb") as opened,
+    ):
+        yield opened
 
 
 def as_json(entry: BankEntry) -> dict[str, str | int | bool | None]:
@@ -82,61 +99,65 @@ def _print_json(items: Iterable[BankEntry | Statement]) -> None:
 
 
 def _print_tables(items: Iterable[BankEntry | Statement]) -> None:
-    """Print entries in tables of some hundreds, as they are read, and the statements at the end."""
-    entries, statements = _entries_table(), _statements_table()
+    """Print entries in tables of some hundreds, as they are read, and what the statements come to at the end."""
+    entries = _entries_table()
+    statements: list[Text] = []
     try:
         for item in items:
             if isinstance(item, Statement):
-                statements.add_row(*_statement_row(item))
+                statements.append(_statement(item))
                 continue
-            entries.add_row(*_entry_row(item))
+            _add(entries, item)
             if entries.row_count == _ROWS_AT_ONCE:
-                out.print(entries)
+                out.print(entries, crop=False)
                 entries = _entries_table()
     finally:
-        for table in (entries, statements):
-            if table.row_count:
-                out.print(table)
+        if entries.row_count:
+            out.print(entries, crop=False)
+        for statement in statements:
+            out.print(statement, soft_wrap=True, highlight=False)
 
 
 def _entries_table() -> Table:
-    table = Table("Booked on", "Amount", "Reference", "Text", "Other side")
-    table.columns[1].justify = "right"
+    """Return a table whose last column has a line for each reference and account: side by side they would be cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Booked on", no_wrap=True)
+    table.add_column("Amount", justify="right", no_wrap=True, min_width=0)
+    table.add_column("Reference, text, other side", overflow="fold")
     return table
 
 
-def _entry_row(entry: BankEntry) -> list[Text]:
-    sign = "" if entry.credit else "-"
+def _add(table: Table, entry: BankEntry) -> None:
     marks = [mark for mark, holds in (("reversal", entry.reversal), ("pending", not entry.booked)) if holds]
-    cells = (
-        " ".join([entry.booked_on.isoformat(), *marks]),
-        sign + _written(entry.amount),
-        entry.variable_symbol or entry.creditor_reference or entry.end_to_end_id or "",
-        entry.remittance or "",
-        " ".join(filter(None, (entry.counterparty, entry.counterparty_account))),
-    )
-    return [Text(cell) for cell in cells]
+    amount = ("" if entry.credit else "-") + _written(entry.amount)
+    reference = entry.variable_symbol or entry.creditor_reference or entry.end_to_end_id
+    told = (reference, entry.remittance, entry.counterparty, entry.counterparty_account)
+    cells = ("\n".join([entry.booked_on.isoformat(), *marks]), amount, "\n".join(filter(None, told)))
+    amounts = table.columns[1]
+    amounts.min_width = max(amounts.min_width or 0, len(amount))  # an amount that is cut is another amount
+    table.add_row(*map(Text, cells))
 
 
-def _statements_table() -> Table:
-    return Table("Account", "Statement", "Entries", "Opening", "Credits", "Debits", "Closing", "")
+def _statement(statement: Statement) -> Text:
+    """Return a line for each thing that a statement says, and none for what it does not."""
+    said = {
+        "Account": statement.account,
+        "Statement": statement.statement_id,
+        "Entries": _counts(statement),
+        "Opening": _written(statement.opening),
+        "Credits": _written(statement.credits),
+        "Debits": _written(statement.debits),
+        "Closing": _written(statement.closing),
+        "Balances": _ADDS_UP[statement.adds_up],
+    }
+    return Text("\n".join([*(f"{label + ':':<11}{value}" for label, value in said.items() if value), ""]))
 
 
-def _statement_row(statement: Statement) -> list[Text]:
-    rest = [f"{statement.pending} pending"] if statement.pending else []
+def _counts(statement: Statement) -> str:
+    rest = [f"{statement.pending:,} pending"] if statement.pending else []
     if statement.empty:
-        rest.append(f"{statement.empty} of no money")
-    cells = (
-        statement.account,
-        statement.statement_id,
-        ", ".join([str(statement.entries), *rest]),
-        _written(statement.opening),
-        _written(statement.credits),
-        _written(statement.debits),
-        _written(statement.closing),
-        _ADDS_UP[statement.adds_up],
-    )
-    return [Text(cell) for cell in cells]
+        rest.append(f"{statement.empty:,} of no money")
+    return ", ".join([f"{statement.entries:,}", *rest])
 
 
 def _written(amount: Money | None) -> str:

@@ -4,14 +4,14 @@ import base64
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
+from rich.text import Text
 
 from vignettes.messages import payments
 from vignettes.runtime import asking
@@ -89,14 +89,10 @@ def listed_shown(found: list[dict[str, Any]]) -> RenderableType:
     """Show payouts to people, and how many wait for what."""
     if not found:
         return "No money is on its way back."
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Since", "What", "Amount", "To"):
-        table.add_column(name, overflow="fold", justify="right" if name == "Amount" else "left")
-    for each in found:
-        table.add_row(f"{each['since'][:16]}Z", _what(each), _amounts(each), each["account"] or "")
+    blocks = [part for each in found for part in (*_block(each), "")]
     counts = Counter(each["state"] for each in found)
     told = [f"{counts[state]:,} {text}" for state, text in _STATES.items() if counts[state]]
-    return Group(table, f"{', '.join(told)}.")
+    return Group(*blocks, f"{', '.join(told)}.")
 
 
 def approved_shown(reply: dict[str, Any]) -> str:
@@ -118,17 +114,25 @@ def paid_out_shown(reply: dict[str, Any], path: Path) -> str:
     )
 
 
+def _block(payout: dict[str, Any]) -> Iterator[RenderableType]:
+    """Give the id on a line of its own, to be copied, and beneath it what it is and waits for."""
+    lines = [_what(payout), f"{_STATES[payout['state']]}, since {payout['since'][:16]}Z"]
+    lines += [f"to {payout['account']}"] if payout["account"] else []
+    lines += [f"in file {payout['file_id']}"] if payout["file_id"] else []
+    yield Text(_named(payout), style="bold", no_wrap=True, overflow="ignore")
+    for line in lines:
+        yield Text(f"  {line}", no_wrap=True, overflow="ignore")
+
+
+def _named(payout: dict[str, Any]) -> str:
+    return str(payout["payout_id"] or payout["order_number"] or payout["payment_id"])
+
+
 def _what(payout: dict[str, Any]) -> str:
-    named = payout["payout_id"] or payout["order_number"] or str(payout["payment_id"])
-    in_file = f" ({payout['file_id']})" if payout["file_id"] else ""
-    return f"{payout['purpose']} {named}\n{_STATES[payout['state']]}{in_file}"
-
-
-def _amounts(payout: dict[str, Any]) -> str:
+    told = f"{payout['purpose']} {_written(payout['amount'])}"
     if payout["official"] is None:
-        return _written(payout["amount"])
-    apart = f"price {_written(payout['official'])}\nfee {_written(payout['fee'])}"
-    return f"{_written(payout['amount'])}\n{apart}"
+        return told
+    return f"{told}: price {_written(payout['official'])}, fee {_written(payout['fee'])}"
 
 
 def _written(amount: dict[str, Any]) -> str:

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import typer
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from vignettes.messages.payments import AskReview
@@ -18,6 +17,14 @@ from vignettes.runtime.settings import Settings
 from vignettes.services.payments.reasons import in_words
 from vignettes.services.statements import BadFile
 from vignettes.services.statements.amounts import minor_units, written
+
+_MOST_SUGGESTIONS = 3
+_UNPLACED = (
+    "A reversal (or a debit) whose payment is not known: `vignettes payments place` names it, "
+    "or `vignettes payments dismiss` closes it."
+)
+#: By these a line was told to be a reversal of a payment, and not what a notice has told of.
+_PLACED_BY = {"placed_by_person", "reversal_names_payment", "reversal_like_payment"}
 
 
 def ask(settings: Settings, subject: str, **body: Any) -> dict[str, Any]:
@@ -64,50 +71,78 @@ def shown(reply: dict[str, Any]) -> RenderableType:
     """Show payments to people, the oldest first."""
     if not reply["payments"]:
         return "Nothing waits for a person."
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Payment", "Amount", "From", "Why", "Likely for"):
-        table.add_column(name, overflow="fold", justify="right" if name == "Amount" else "left")
-    for payment in reply["payments"]:
-        table.add_row(
-            _payment(payment), _money(payment), _payer(payment), "\n".join(payment["why"]), _likely(payment)
-        )
-    return Group(table, f"{reply['waiting']:,} wait for a person.")
+    waiting = reply["waiting"]
+    blocks = [part for payment in reply["payments"] for part in (*_block(payment), "")]
+    return Group(*blocks, f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for a person.")
 
 
-def _payment(payment: dict[str, Any]) -> Text:
-    return Text.assemble(
-        (payment["booked_on"], "bold"), f" {payment['status'].replace('_', ' ')}\n{payment['payment_id']}"
-    )
+def _block(payment: dict[str, Any]) -> Iterator[RenderableType]:
+    """Give the id on a line of its own, to be copied, and beneath it what people decide by."""
+    yield Text(payment["payment_id"], style="bold", no_wrap=True, overflow="ignore")
+    for line in (_money(payment), *_payer(payment), *_why(payment), *_likely(payment)):
+        yield Padding(Text(line), (0, 0, 0, 2))
 
 
 def _money(payment: dict[str, Any]) -> str:
-    told = written(payment["amount"]["amount"], payment["amount"]["currency"])
-    left = payment["unallocated"]
-    if 0 < left["amount"] < payment["amount"]["amount"]:
-        told += f"\nof it {written(left['amount'], left['currency'])}"
-    return told
+    amount, left = payment["amount"], payment["unallocated"]
+    told = [("-" if _took_back(payment) else "") + _written(amount)]
+    if 0 < left["amount"] < amount["amount"]:
+        told.append(f"{_written(left)} of it for no order")
+    return ", ".join([*told, payment["booked_on"], _standing(payment)])
 
 
-def _payer(payment: dict[str, Any]) -> Text:
-    names = ("counterparty", "counterparty_account", "variable_symbol", "creditor_reference", "remittance")
-    return Text("\n".join(dict.fromkeys(payment[name] for name in names if payment[name])))
+def _took_back(payment: dict[str, Any]) -> bool:
+    return payment["status"] == "unplaced" or not _PLACED_BY.isdisjoint(payment["reasons"])
 
 
-def _likely(payment: dict[str, Any]) -> str:
-    """Return for whom it is, or the best suggestion for whom it could be, with its reasons."""
+def _standing(payment: dict[str, Any]) -> str:
+    if payment["status"] == "line_of_notice" and _took_back(payment):
+        return "placed"
+    return _status(payment)
+
+
+def _status(told: dict[str, Any]) -> str:
+    return str(told["status"]).replace("_", " ")
+
+
+def _payer(payment: dict[str, Any]) -> Iterator[str]:
+    """Tell who paid, and what was written: each once, for some write their symbol into the text."""
+    payer = [payment[name] for name in ("counterparty", "counterparty_account") if payment[name]]
+    if payer:
+        yield f"{'To' if _took_back(payment) else 'From'} {', '.join(payer)}"
+    names = ("variable_symbol", "creditor_reference", "remittance")
+    yield from dict.fromkeys(payment[name] for name in names if payment[name])
+
+
+def _why(payment: dict[str, Any]) -> Iterator[str]:
+    why = [*payment["why"], *([_UNPLACED] if payment["status"] == "unplaced" else [])]
+    if why:
+        yield f"Why: {' '.join(why)}"
+
+
+def _likely(payment: dict[str, Any]) -> Iterator[str]:
+    """Tell for whom it is, or the best suggestions for whom it could be, with their reasons."""
     if payment["shares"]:
-        return ", ".join(_order(share) for share in payment["shares"] if share["state"] != "gone")
-    if not payment["suggestions"]:
-        return ""
-    best = payment["suggestions"][0]
-    orders = " and ".join(_order(each) for each in best["orders"])
-    return "\n".join([orders, *map(in_words, best["reasons"])])
+        yield "For " + ", ".join(_order(share) for share in payment["shares"] if share["state"] != "gone")
+        return
+    for suggested in payment["suggestions"][:_MOST_SUGGESTIONS]:
+        orders = " and ".join(_order(each) for each in suggested["orders"])
+        yield f"Likely for {orders}: {' '.join(map(in_words, suggested['reasons']))}"
 
 
 def _order(share: dict[str, Any]) -> str:
     return str(share.get("order_number") or share["order_id"])
 
 
+def _written(amount: dict[str, Any]) -> str:
+    return written(amount["amount"], amount["currency"])
+
+
 def moved_shown(reply: dict[str, Any]) -> str:
     """Tell where a payment stands now."""
-    return f"Payment {reply['payment_id']}: {reply['status'].replace('_', ' ')}."
+    return f"Payment {reply['payment_id']}: {_status(reply)}."
+
+
+def placed_shown(reply: dict[str, Any]) -> str:
+    """Tell that it is known now what a reversal took back."""
+    return f"Payment {reply['payment_id']}: placed."

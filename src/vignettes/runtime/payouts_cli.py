@@ -4,12 +4,13 @@ import asyncio
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import typer
 
 from vignettes.runtime.console import Actor, AsJson, answered, err, out, settings_for
+from vignettes.runtime.settings import ConfigurationError
 
 payouts_app = typer.Typer()
 
@@ -34,13 +35,17 @@ def payments_payouts(*, as_json: AsJson = False) -> None:
     if as_json:
         out.print_json(data=reply)
     else:
-        out.print(paying.listed_shown(reply["payouts"]), highlight=False)
+        out.print(paying.listed_shown(reply["payouts"]), highlight=False, crop=False)
 
 
 @payouts_app.command("approve")
 def payments_approve(
-    order: Annotated[str, typer.Argument(help="An order number such as V6562305984, or an order_id.")],
-    purpose: Annotated[Purpose, typer.Argument(help="Its refund, or what came in too much.")],
+    order: Annotated[
+        str, typer.Argument(metavar="ORDER", help="An order number such as V6562305984, or an order_id.")
+    ],
+    purpose: Annotated[
+        Purpose, typer.Argument(metavar="PURPOSE", help="refund, or surplus: what came in too much.")
+    ],
     *,
     account: Annotated[
         str | None, typer.Option(metavar="IBAN", help="Where to; else to where the money came from.")
@@ -79,12 +84,7 @@ def payments_pay_out(
 
     command_id = _command_of(file) if file else uuid4()
     _check_place(path, is_new=file is None)
-    if not file:
-        go_on = f"Should this break off, go on with --file {paying.file_of(command_id)}"
-        err.print(go_on, highlight=False, soft_wrap=True)
-    reply = answered(
-        asyncio.run(paying.pay_out(settings_for("payments"), command_id, currency.upper(), actor, err))
-    )
+    reply = _paid_out(command_id, currency.upper(), actor)
     if reply["content"] is not None:
         _write(reply, path)
     if as_json:
@@ -113,6 +113,29 @@ def _command_of(file: str) -> UUID:
         return paying.command_of(file)
     except ValueError:
         raise typer.BadParameter("It is no file of payouts.", param_hint="--file") from None
+
+
+def _paid_out(command_id: UUID, currency: str, actor: str) -> dict[str, Any]:
+    from vignettes.runtime import payments_payouts as paying  # noqa: PLC0415
+
+    settings, file_id = settings_for("payments"), paying.file_of(command_id)
+    try:
+        reply = asyncio.run(paying.pay_out(settings, command_id, currency, actor, err))
+    except (ConfigurationError, KeyboardInterrupt):
+        _tell_how_to_go_on(file_id)
+        raise
+    code = None if reply["ok"] else reply["error"]["code"]
+    if code == "unavailable":
+        _tell_how_to_go_on(file_id)
+    if code == "command_id_reused":  # whoever says --file has named no command
+        other = f"{file_id} is in another currency than {currency}, or was asked for otherwise."
+        err.print(f"[red]Refused:[/] {other}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+    return answered(reply)
+
+
+def _tell_how_to_go_on(file_id: str) -> None:
+    err.print(f"It may have begun: go on with --file {file_id}", highlight=False, soft_wrap=True)
 
 
 def _check_place(path: Path, *, is_new: bool) -> None:

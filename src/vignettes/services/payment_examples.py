@@ -200,6 +200,8 @@ _REVIEW: dict[type[BaseModel], Example] = {
                                 "order_id": ORDER_ID,
                                 "amount": ORDER.price.total.amount,
                                 "order_number": NUMBER,
+                                "order_status": "awaiting_payment",
+                                "outstanding": ORDER.price.total.amount,
                             }
                         ],
                         "reasons": ["reference_nearly", "amount_exact", "order_waits", "date_near"],

@@ -13,6 +13,7 @@ from vignettes.domain.money import Money
 from vignettes.services.notices import Delivery, Notice, NoticeState, Refused
 from vignettes.services.notices import comgate as module
 from vignettes.services.notices.comgate import Account, Comgate
+from vignettes.services.payments.importing import METHOD
 
 
 def hint(payment_id="AB12-CD34", **changes):
@@ -84,7 +85,7 @@ async def test_a_test_payment_stands_for_no_money(provider, asked):
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        ("BANK_CZ_RB", "bank_transfer"),
+        ("BANK_CZ_RB", "bank_transfer_via_provider"),
         ("CARD_CZ_CSOB_2", "card"),
         ("APPLEPAY_REDIRECT", "applepay"),
         ("", "other"),
@@ -93,6 +94,15 @@ async def test_a_test_payment_stands_for_no_money(provider, asked):
 async def test_the_method_is_told_without_the_bank(provider, asked, theirs, ours):
     asked.knows("AB12-CD34", method=theirs)
     assert (await provider.read(hint())).method == ours
+
+
+async def test_a_transfer_is_the_customers_own_only_where_each_is_settled_singly(asked):
+    """Else the next transfer of his that comes would be taken for what this notice has told of."""
+    asked.knows("AB12-CD34", method="BANK_CZ_RB")
+    async with httpx.AsyncClient() as client:
+        account = Account("shop-1", SECRET, asked.url, "singly")
+        singly = Comgate("comgate", account, client, lambda: float(SIGNED_AT), test=False)
+        assert (await singly.read(hint())).method == METHOD
 
 
 async def test_a_text_that_can_not_be_kept_does_not_hide_the_money(provider, asked):

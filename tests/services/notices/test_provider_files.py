@@ -78,6 +78,10 @@ async def test_a_file_that_is_empty_takes_no_notices(written):
             "shop.signed-json.secret",
         ),
         (
+            '[pay]\nscheme = "comgate"\nmerchant = "1"\nsecret = { env = "A" }\nsettles = "daily"',
+            "pay.comgate.settles",
+        ),
+        (
             '[pay]\nscheme = "comgate"\nmerchant = "1"\nsecret = { env = "A" }\nurl = "http://pay.example"',
             "https://",
         ),
@@ -95,6 +99,14 @@ def test_a_file_that_can_not_be_used_is_refused_when_the_service_starts(written,
     with pytest.raises(ConfigurationError, match="VIGNETTES_WEBHOOKS_FILE") as refused:
         load_settings(webhooks_file=path)
     assert "in the clear" not in str(refused.value)
+
+
+async def test_who_settles_singly_is_told_by_the_file(written):
+    """Many payments in one transfer, unless it says otherwise."""
+    for line, settles in (("", "together"), ('settles = "singly"', "singly")):
+        path = written(EVERY_SCHEME + line)
+        async with connected(path, {"SHOP_SECRET": SECRET}) as providers:
+            assert vars(providers["comgate"])["_account"].settles == settles
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path):

@@ -121,6 +121,19 @@ async def test_all_events_of_a_payment_are_about_the_same_payment(provider, kind
     assert (told.payment_id, told.state, told.amount) == ("pi_3Oq1", state, Money(amount, "CZK"))
 
 
+@pytest.mark.case(28)
+@pytest.mark.parametrize("reference", ["V1234567802", None])
+async def test_a_dispute_that_was_won_brings_money_of_its_own(provider, reference):
+    """The payment that it took back stays so; each dispute of a charge brings its own."""
+    metadata = {"order_number": reference} if reference else {}
+    won = DISPUTE | {"status": "won", "metadata": metadata}
+    told = await provider.read(signed(event("charge.dispute.funds_reinstated", won)))
+    assert (told.payment_id, told.state) == ("ch_3Oq1:reinstated:dp_1", NoticeState.PAID)
+    assert (told.amount, told.order_reference) == (Money(39900, "CZK"), reference)
+    other = await provider.read(signed(event("charge.dispute.funds_reinstated", won | {"id": "dp_2"})))
+    assert other.payment_id != told.payment_id
+
+
 async def test_a_charge_without_an_intent_is_a_payment_by_itself(provider):
     told = await provider.read(signed(event("charge.refunded", CHARGE | {"payment_intent": None})))
     assert told.payment_id == "ch_3Oq1"

@@ -1,15 +1,21 @@
 """Bank files over NATS, through the running service: matched, in review, known already, set aside."""
 
 import base64
+import io
 from uuid import uuid4
 
 import pytest
 
 from bank_files import balance, camt053, entry, statement, transaction
 from bank_imports import CSV_MAP, SAMPLES
+from bank_payments import an_entry
+from eventstore_helpers import ask
 from service import until
+from vignettes.domain.payment import payment_id_of
 from vignettes.messages import bank_files
 from vignettes.messages.replies import REPLY_OF
+from vignettes.services import statements
+from vignettes.services.payments.forms import form_of
 
 
 class Desk:
@@ -31,6 +37,23 @@ class Desk:
         if reply["ok"]:
             REPLY_OF[bank_files.ImportFile].model_validate(reply)
         return reply
+
+    async def taken(self, line):
+        """Take one line, and return the payment that it is."""
+        content = camt053(statement(line))
+        assert (await self.take(content))["new"] == 1
+        booked = next(statements.read(io.BytesIO(content)))
+        return str(payment_id_of(booked.entry_id))
+
+    async def place(self, payment_id, reverses):
+        """Say what a reversal took back; return what is answered."""
+        told = {
+            "command_id": str(uuid4()),
+            "actor": "ops:anna",
+            "payment_id": payment_id,
+            "reverses": reverses,
+        }
+        return await self.service.ask("payments.v1.place_reversal", **told)
 
     async def payment(self, payment_id, *statuses):
         """Return a payment, once it stands as wanted."""
@@ -110,6 +133,16 @@ async def test_a_csv_file_comes_with_its_map(desk):
     assert (reply["state"], reply["entries"], reply["in_review"]) == ("imported", 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("booked_on", "0001-01-01"), ("booked_on", "9999-12-31"), ("amount", 10**15 + 1)]
+)
+async def test_an_entry_that_no_bank_books_is_refused_with_its_field(service, field, value):
+    told = form_of(an_entry()).model_dump(mode="json") | {field: value}
+    file = {"digest": "0" * 64, "name": "x", "format": "camt"}
+    reply = await service.ask("payments.v1.book", actor="a", file=file, entries=[told])
+    assert (reply["ok"], reply["error"]["field"]) == (False, f"entries.0.{field}")
+
+
 async def test_why_a_file_was_set_aside_is_told_with_it_and_only_then(service):
     file = {"digest": "0" * 64, "name": "x", "format": "camt"}
     for state, reason in (("set_aside", None), ("imported", "why")):
@@ -136,6 +169,60 @@ async def test_a_payment_that_the_bank_takes_back_is_taken_from_its_order(servic
     await until(nothing_waits)
 
 
+@pytest.mark.case(18, 28)
+async def test_a_person_places_a_reversal_of_a_notices_line_on_the_notices_payment(service, desk):
+    """That is the one that counts for the order; and what was taken back once is not taken back again."""
+    placed = await service.place()
+    total, at = placed["price"]["total"], (await service.now()).isoformat()
+    told = {
+        "provider": "acme", "payment_id": "17", "state": "paid", "amount": total, "method": "bank_transfer",
+        "order_reference": placed["payment"]["variable_symbol"], "occurred_at": at, "test": False,
+    }  # fmt: skip
+    notice = (await service.ask("payments.v1.notice", **told))["payment_id"]
+    await service.status(placed["order_id"], "scheduled")
+    line = await desk.taken(paying(placed))
+    await desk.payment(line, "line_of_notice")
+    first, second = [await desk.taken(taken_back(total, reference)) for reference in ("R1", "R2")]
+    await desk.decide("place_reversal", payment_id=first, reverses=line)
+    await desk.payment(notice, "reversed")
+    await service.status(placed["order_id"], "awaiting_payment")
+    again = await desk.place(second, line)
+    assert again["error"]["code"] == "conflict"
+    await desk.payment(second, "unplaced")
+
+
+async def test_a_reversal_is_placed_on_money_that_came_in_only(service, desk):
+    """Not on itself, on another reversal, on what was announced; and a line of a notice is no reversal."""
+    placed = await service.place()
+    total = placed["price"]["total"]
+    await service.pay(placed, payment_id="GATEWAY-17", method="bank_transfer")
+    await service.status(placed["order_id"], "scheduled")
+    line = await desk.taken(paying(placed, "GATEWAY-17"))
+    await desk.payment(line, "line_of_notice")
+    amount = {"amount": f"{total['amount'] / 100:.2f}", "currency": total["currency"], "day": "2027-03-10"}
+    announced = await desk.taken(entry(**amount, reference="A", status="<Sts><Cd>PDNG</Cd></Sts>"))
+    other = await desk.taken(entry(**amount, reference="B"))
+    first, second = [await desk.taken(taken_back(total, reference)) for reference in ("R1", "R2")]
+    for target in (first, second, announced):
+        refused = (await desk.place(first, target))["error"]
+        assert (refused["code"], refused["field"]) == ("invalid_request", "reverses")
+    assert "orders.v1.reverse_payment" in (await desk.place(first, line))["error"]["message"]
+    assert (await desk.place(line, other))["error"]["field"] == "payment_id"
+    await desk.payment(other, "in_review")
+    for _ in range(2):
+        assert (await desk.place(first, other))["ok"]
+    await desk.payment(other, "reversed")
+
+
+def taken_back(total, reference):
+    """Return the line of a reversal that names nothing."""
+    reversed_ = "<RvslInd>true</RvslInd>"
+    return entry(
+        f"{total['amount'] / 100:.2f}", currency=total["currency"], side="DBIT", reference=reference,
+        day="2027-03-11", more=reversed_,
+    )  # fmt: skip
+
+
 async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(service, desk):
     """Read again after it has come back, the first line confirms nothing anew."""
     await desk.take(camt053(statement(entry("1.00", reference="WHO", details=transaction()))))
@@ -154,17 +241,52 @@ async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(servi
     assert (await desk.payment(payment_id, "in_review"))["reasons"] == ["return_failed"]
 
 
+async def test_a_payout_that_the_bank_carried_out_twice_is_a_persons(service, desk):
+    """The second line is money that nobody has ordered; so is a second one that came back."""
+    await desk.take(camt053(statement(entry("1.00", reference="WHO", details=transaction()))))
+    [waiting] = (await service.ask("payments.v1.review"))["payments"]
+    await desk.decide("return", payment_id=waiting["payment_id"])
+    words = transaction(await with_bank(service, desk))
+    back = "<RvslInd>true</RvslInd>"
+    for side, more, status in (("DBIT", "", "returned"), ("CRDT", back, "in_review")):
+        for reference, new in (("FIRST", 0), ("SECOND", 1), ("FIRST", 0)):
+            line = entry("1.00", side=side, reference=reference, more=more, details=words)
+            reply = await desk.take(camt053(statement(line)))
+            assert (reply["payouts"], reply["new"]) == (1, new)
+        await desk.payment(waiting["payment_id"], status)
+    waiting = (await service.ask("payments.v1.review"))["payments"]
+    assert sorted(each["status"] for each in waiting) == ["in_review", "in_review", "unplaced"]
+
+
+async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(service, desk):
+    """The customer may have it twice. Where the bank shows that it came back, its way there is no news."""
+    for came_back in (False, True):
+        placed = await service.place()
+        await desk.take(camt053(statement(paying(placed, f"PAY{came_back}"))))
+        payout_id = await refund(service, desk, placed)
+        amount = f"{placed['price']['total']['amount'] / 100:.2f}"
+        back = entry(
+            amount,
+            reference=f"BACK{came_back}",
+            more="<RvslInd>true</RvslInd>",
+            details=transaction(payout_id),
+        )
+        if came_back:
+            assert (await desk.take(camt053(statement(back))))["new"] == 0
+        else:
+            await service.command("fail_payout", order_id=placed["order_id"], payout_id=payout_id)
+        await failed(service, payout_id)
+        left = entry(amount, side="DBIT", reference=f"OUT{came_back}", details=transaction(payout_id))
+        reply = await desk.take(camt053(statement(left)))
+        assert (reply["payouts"], reply["new"]) == (1, int(not came_back))
+
+
 async def test_a_refund_is_confirmed_by_its_line(service, desk):
     """Of another amount it is nobody's, and waits for a person."""
     placed = await service.place()
     await desk.take(camt053(statement(paying(placed))))
     await service.status(placed["order_id"], "scheduled")
-    await service.command("request_refund", order_id=placed["order_id"], reason="changed my mind")
-    await service.status(placed["order_id"], "refund_pending")
-    await desk.decide(
-        "approve", order_id=placed["order_id"], purpose="refund", account="DE89370400440532013000"
-    )
-    payout_id = await with_bank(service, desk)
+    payout_id = await refund(service, desk, placed)
     total = placed["price"]["total"]["amount"]
     for amount, state in ((total - 1, "refund_pending"), (total, "refunded")):
         line = entry(
@@ -173,6 +295,27 @@ async def test_a_refund_is_confirmed_by_its_line(service, desk):
         reply = await desk.take(camt053(statement(line)))
         assert (reply["payouts"], reply["in_review"]) == (1, int(amount != total))
         await service.status(placed["order_id"], state)
+
+
+async def refund(service, desk, placed):
+    """Put the refund of an order into a file for the bank, and return its id."""
+    await service.status(placed["order_id"], "scheduled")
+    await service.command("request_refund", order_id=placed["order_id"], reason="changed my mind")
+    await service.status(placed["order_id"], "refund_pending")
+    await desk.decide(
+        "approve", order_id=placed["order_id"], purpose="refund", account="DE89370400440532013000"
+    )
+    return await with_bank(service, desk)
+
+
+async def failed(service, payout_id):
+    """Wait until a payout is known to have failed."""
+    row = "SELECT payout_id FROM view.payouts WHERE payout_id = %s AND state = 'failed'"
+
+    async def look():
+        return ask(service.settings.database_url, row, payout_id)
+
+    await until(look)
 
 
 async def with_bank(service, desk):

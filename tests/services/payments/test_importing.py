@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from datetime import date
 
 import pytest
 
@@ -11,7 +10,6 @@ from bank_imports import ACTOR, SAMPLES, Sample, Stopped, a_bank, happened, paym
 from bank_payments import an_entry
 from eventstore_helpers import a_database, ask
 from service import until
-from vignettes.domain.payment import payment_id_of
 from vignettes.services.payments import bank_files
 from vignettes.services.payments.importing import Kind, kind_of
 from vignettes.services.payments.payout_lines import payout_named
@@ -203,86 +201,44 @@ def test_entries_are_payments_reversals_payouts_or_not_ours(different, kind):
     assert kind_of(an_entry(**different)) is kind
 
 
-class Reversals:
-    """Payments, what the bank took back, and which payment that was found to be."""
-
-    def __init__(self, bank):
-        self.bank = bank
-
-    async def found(self, taken_back, *others, patience=15.0):
-        """Take entries down, the reversal first; return the payment that it found."""
-        async with placing(self.bank):
-            await self.bank.importer.book([taken_back, *others], ACTOR)
-            row = "SELECT reversal, payment_id FROM view.bank_payments WHERE reversal IS NOT NULL"
-
-            async def look():
-                return ask(self.bank.database, row)
-
-            [(reversal, found)] = await until(look, patience)
-        assert reversal == str(payment_id_of(taken_back.entry_id))
-        return found
-
-
-@pytest.fixture
-def reversals(bank):
-    return Reversals(bank)
-
-
-def a_reversal(**different):
-    return an_entry(**{"credit": False, "reversal": True, "booked_on": date(2026, 6, 10), **different})
-
-
-@pytest.mark.case(28)
-@pytest.mark.parametrize("name", ["bank_reference", "end_to_end_id"])
-async def test_a_reversal_finds_the_payment_that_it_names(reversals, name):
-    """Also where it came first, and others are like it."""
-    meant, other = an_entry(**{name: "X1"}), an_entry(**{name: "X2"})
-    found = await reversals.found(a_reversal(**{name: "X1"}), meant, other)
-    assert found == payment_id_of(meant.entry_id)
-
-
-async def test_the_banks_name_says_more_than_the_payers(reversals):
-    """Which a payer may use twice."""
-    meant, other = an_entry(bank_reference="X1"), an_entry(end_to_end_id="rent")
-    found = await reversals.found(a_reversal(bank_reference="X1", end_to_end_id="rent"), meant, other)
-    assert found == payment_id_of(meant.entry_id)
-
-
-@pytest.mark.case(28)
-async def test_a_reversal_without_a_name_finds_the_only_payment_of_that_account(bank, reversals):
-    meant = an_entry(counterparty_account="DE89370400440532013000")
-    stranger = an_entry()
-    later = replace(meant, entry_id="f" * 32, booked_on=date(2026, 6, 11))
-    await bank.importer.book([meant, stranger, later], ACTOR)
-    found = await reversals.found(a_reversal(counterparty_account="DE89370400440532013000"))
-    assert found == payment_id_of(meant.entry_id)
-
-
-@pytest.mark.parametrize(
-    "different",
-    [{"booked_on": date(2026, 1, 1)}, {"account": "another"}, {"booked": False}, {"bank_reference": "X2"}],
-)
-async def test_a_reversal_of_what_is_not_known_waits_for_a_person(bank, database, different):
-    """Too long ago, of another account, never arrived, or of another name; two that are alike are not told apart."""
-    taken_back = a_reversal(bank_reference="X1", counterparty_account=None)
-    await bank.importer.book([taken_back], ACTOR)
-    await bank.importer.book([an_entry(**{"bank_reference": "X1", **different})], ACTOR)
-    twins = [an_entry(bank_reference="Y1"), an_entry(bank_reference="Y1")]
-    await bank.importer.book([*twins, a_reversal(bank_reference="Y1", counterparty_account=None)], ACTOR)
-    async with placing(bank):
-        # One that is placed after them tells that they were looked at.
-        sign = an_entry(bank_reference="Z1")
-        await bank.importer.book([sign, a_reversal(bank_reference="Z1")], ACTOR)
-
-        async def look():
-            return ask(database, "SELECT notice FROM view.bank_payments WHERE notice IS NOT NULL")
-
-        assert await until(look) == [payment_id_of(sign.entry_id)]
-    assert ask(database, "SELECT count(*) FROM read.review_queue") == [2]
-
-
 async def test_texts_of_any_length_are_taken(bank, database):
     """A bank may pass on more than anybody reads."""
     long = transaction(text="x" * 5_000)
     taken, _ = await bank.take(Sample("long.xml", camt053(statement(entry(details=long)))))
     assert (taken.reason, len(payments(database))) == (None, 1)
+    assert len(booked_entry(database).remittance) == 2_000
+
+
+async def test_an_account_of_any_length_is_taken(bank, database):
+    await bank.importer.book([an_entry(counterparty_account="1" * 100)], ACTOR)
+    assert booked_entry(database).counterparty_account == "1" * 64
+
+
+def booked_entry(database):
+    """Return the entry of the one payment in the log."""
+    [[(_, said), *_]] = happened(database).values()
+    return said["entry"]
+
+
+@pytest.mark.parametrize("words", ["jana@example.com", "Jana Novakova", "Příspěvek 1", "1" * 36])
+async def test_what_a_payer_writes_as_the_name_of_a_transfer_is_sealed(bank, database, words):
+    """Only what looks like a reference is kept in clear; the words stay findable, and can be erased."""
+    await bank.importer.book([an_entry(end_to_end_id=words)], ACTOR)
+    entry = booked_entry(database)
+    assert (entry.end_to_end_id, entry.remittance) == (None, f"for the road {words}")
+    in_clear = "SELECT count(*) FROM log.events WHERE position(convert_to(%s, 'UTF8') IN state) > 0"
+    assert ask(database, in_clear, words) == [0]
+
+
+async def test_a_reference_is_kept_as_it_is(bank, database):
+    await bank.importer.book([an_entry(end_to_end_id="RF18 5390-0754/70:34.A_+")], ACTOR)
+    entry = booked_entry(database)
+    assert (entry.end_to_end_id, entry.remittance) == ("RF18 5390-0754/70:34.A_+", "for the road")
+
+
+@pytest.mark.parametrize("path", ["/home/jana novakova/{}", r"C:\Users\Jana\{}"])
+async def test_of_a_files_name_the_folders_are_left_out(bank, database, path):
+    """They may be a person's; and nobody reads more than 80 characters."""
+    name = f"{'x' * 90}.xml"
+    taken, _ = await bank.take(replace(SAMPLES[0], name=path.format(name)))
+    assert [row[0] for row in files(database)] == [taken.file.name] == ["x" * 80]

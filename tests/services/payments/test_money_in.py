@@ -114,8 +114,11 @@ async def test_a_second_payment_is_for_a_person_and_then_surplus(service, money)
     assert payment["suggestions"][0]["orders"][0]["order_number"] == number
     assert (await money.decide("allocate", second, allocations=[{"order_number": number}]))["ok"]
     await money.told(second, "counted")
-    status = await service.status(placed["order_id"], "scheduled")
-    assert status["surplus"] == placed["price"]["total"]["amount"]
+
+    async def surplus():
+        return (await service.status(placed["order_id"], "scheduled"))["surplus"]
+
+    assert await until(surplus) == placed["price"]["total"]["amount"]
 
 
 @pytest.mark.case(21)

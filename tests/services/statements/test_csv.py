@@ -66,7 +66,7 @@ def test_oldest_first_and_a_column_of_directions(entries, summed, refusal, colum
     assert [e.credit for e in entries(data, map=columns)] == [True, False]
     assert summed(data, map=columns)[0].closing.amount == 800
     assert "line 3" in refusal(data.replace(b"out,8.00", b"out,8.01"), map=columns)
-    assert "Column 'w' is 'up'" in refusal(data.replace(b"out", b"up"), map=columns)
+    assert "Column 'w' has a word that" in refusal(data.replace(b"out", b"up"), map=columns)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,32 @@ def test_oldest_first_and_a_column_of_directions(entries, summed, refusal, colum
     [
         (("Objem;", "Castka;"), "line 2: There are 0 columns 'Objem' (amount)"),
         (("Zpráva;", "VS;"), "line 2: There are 2 columns 'VS' (variable_symbol)"),
-        (("+300,00", "3oo"), "line 4: Column 'Objem': '3oo' is no amount"),
-        (("05.01.2026", "5/1/26"), "line 4: Column 'Datum' is '5/1/26', no day"),
+        (("+300,00", "3oo"), "line 4: Column 'Objem': This is no amount"),
+        (("+300,00", "1" * 16), "line 4: Column 'Objem': 1111111111111111 is more than any bank books"),
+        (("05.01.2026", "5/1/26"), "line 4: Column 'Datum' has no day"),
+        (("05.01.2026", "05.01.0001"), "line 4: Column 'Datum' has no day"),
+        (("05.01.2026", "31.12.9999"), "line 4: Column 'Datum' has no day"),
         ((";známka;Jan Novák", ""), "line 4: The line has only 5 columns"),
         (('"nájem; leden"', '"nájem'), "no CSV"),
     ],
 )
 def test_what_does_not_fit_is_told_with_line_and_column(refusal, column_map, change, says):
     assert says in refusal(FILE.replace(*change).encode("cp1250"), map=column_map())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('booked_on = "Datum"', 'booked_on = "Název protiúčtu"'),
+        ('amount = "Objem"', 'amount = "Název protiúčtu"'),
+        ("[columns]", '[columns]\ncurrency = "Název protiúčtu"'),
+        ("skip_lines = 1", "skip_lines = 3"),
+    ],
+)
+def test_a_wrong_map_lets_no_name_into_the_reason(refusal, column_map, change):
+    """It is kept, and shown, for ever and in clear."""
+    words = refusal(FILE.encode("cp1250"), map=column_map(MAP.replace(*change)))
+    assert not any(name in words for name in ("Jan", "Dům", "Novák")), words
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ CREATE TABLE effect.bank_files (
 CREATE INDEX bank_files_begun ON effect.bank_files (begun_at);
 COMMENT ON TABLE effect.bank_files IS 'Bank files that were taken in or set aside, one row per content: renamed, it is the same file.';
 COMMENT ON COLUMN effect.bank_files.digest IS 'SHA-256 of its bytes, in hexadecimal digits.';
-COMMENT ON COLUMN effect.bank_files.name IS 'What it was called when it first came.';
+COMMENT ON COLUMN effect.bank_files.name IS 'What it was called when it first came: without folders, 80 characters at most.';
 COMMENT ON COLUMN effect.bank_files.format IS 'camt, mt940, abo or csv, by its content; unknown for one that is none of them.';
 COMMENT ON COLUMN effect.bank_files.state IS 'importing: begun, and to be gone on with; imported: every entry is on record; set_aside: none of it counts.';
-COMMENT ON COLUMN effect.bank_files.reason IS 'Why it was set aside, and the place that broke.';
+COMMENT ON COLUMN effect.bank_files.reason IS 'Why it was set aside, and the place that broke; nothing that payers wrote.';
 COMMENT ON COLUMN effect.bank_files.entries IS 'How many entries it has; 0 until that is known.';
 COMMENT ON COLUMN effect.bank_files.imported_by IS 'Who brought it first.';
 COMMENT ON COLUMN effect.bank_files.begun_at IS 'When it first came, by the service''s clock.';
@@ -28,3 +28,19 @@ COMMENT ON VIEW read.bank_files IS 'Bank files that were taken in or set aside.'
 
 GRANT SELECT, INSERT, UPDATE ON effect.bank_files TO vignettes_projector;
 GRANT SELECT ON read.bank_files TO vignettes_writer, vignettes_projector, vignettes_reader, vignettes_auditor;
+
+-- Which line of a statement is that of a payout. Another one of the same payout is more money than was ordered.
+CREATE TABLE effect.payout_lines (
+    payout_id  text        NOT NULL,
+    direction  text        NOT NULL CHECK (direction IN ('out', 'back')),
+    entry_id   text        NOT NULL,
+    claimed_at timestamptz NOT NULL DEFAULT clock.now(),
+    PRIMARY KEY (payout_id, direction)
+);
+COMMENT ON TABLE effect.payout_lines IS 'Lines of statements that show payouts, at most one per payout and direction.';
+COMMENT ON COLUMN effect.payout_lines.payout_id IS 'The payout, as statements name it; never used for another one.';
+COMMENT ON COLUMN effect.payout_lines.direction IS 'out: the money has left; back: it has come back, as it reached nobody.';
+COMMENT ON COLUMN effect.payout_lines.entry_id IS 'The entry of the statement.';
+COMMENT ON COLUMN effect.payout_lines.claimed_at IS 'When it was first read, by the service''s clock.';
+
+GRANT SELECT, INSERT, DELETE ON effect.payout_lines TO vignettes_projector;

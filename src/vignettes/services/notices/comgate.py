@@ -25,6 +25,9 @@ _WAITING: Final = 64
 _LONGEST_ANSWER: Final = 64_000
 _UNAVAILABLE: Final = 503
 _PAYMENT_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
+#: What a payment through the payer's bank is called, by whether the provider passes each on as a line of its own. Only
+#: then may a transfer on the statement that names the same order be taken for it: else it may be a second one.
+_TRANSFERS: Final = {"singly": "bank_transfer", "together": "bank_transfer_via_provider"}
 _STATES: Final = {
     "PENDING": NoticeState.PENDING,
     "AUTHORIZED": NoticeState.AUTHORISED,
@@ -53,11 +56,12 @@ class Answer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How the provider knows us, and where it is asked."""
+    """How the provider knows us, where it is asked, and how it passes on what was paid."""
 
     merchant: str
     secret: str
     url: str
+    settles: Literal["singly", "together"] = "together"
 
     def __repr__(self) -> str:
         return f"Account({self.merchant})"
@@ -168,12 +172,12 @@ class Comgate:
             state=_STATES[answer.status],
             amount=Money(int(answer.price), answer.curr),
             order_reference=reading.line(answer.ref_id),
-            method=_method(answer.method),
+            method=_method(answer.method, _TRANSFERS[self._account.settles]),
             occurred_at=datetime.fromtimestamp(self._now(), UTC),
             test=self._test or answer.test == "true",
             payer=reading.line(answer.payer_name),
             payer_account=reading.account(answer.payer_account),
-            line_reference=None,  # many payments come as one transfer
+            line_reference=None,  # its lines name none
         )
 
 
@@ -183,7 +187,7 @@ def _unanswered(why: str) -> Refused:
     )
 
 
-def _method(theirs: str | None) -> str:
+def _method(theirs: str | None, transfer: str) -> str:
     """Return how it was paid, without the bank: `CARD_CZ_CSOB_2`, `BANK_CZ_RB`."""
     kind = (theirs or "other").partition("_")[0].lower()
-    return {"bank": "bank_transfer"}.get(kind, reading.line(kind) or "other")
+    return transfer if kind == "bank" else reading.line(kind) or "other"

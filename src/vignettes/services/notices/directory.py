@@ -38,7 +38,7 @@ def _provider(
 ) -> Provider:
     try:
         if isinstance(form, AskedForm):
-            account = Account(form.merchant, revealed(form.secret), form.url)
+            account = Account(form.merchant, revealed(form.secret), form.url, form.settles)
             return Comgate(name, account, client, now, test=form.test)
         secrets = [revealed(secret) for secret in form.secrets]
     except ProviderFileError as error:

@@ -102,12 +102,13 @@ class SigningForm(ProviderForm):
 
 
 class AskedForm(ProviderForm):
-    """One that is asked after each notice."""
+    """One that is asked after each notice. It `settles` singly where each payment is a line of the bank statement."""
 
     scheme: Literal["comgate"]
     merchant: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
     secret: Secret
     url: Annotated[str, AfterValidator(_only_to_them)] = "https://payments.comgate.cz/v1.0/status"
+    settles: Literal["singly", "together"] = "together"
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]

@@ -12,7 +12,7 @@ from vignettes.services.notices import Acknowledgement, Delivery, Ignored, Notic
 from vignettes.services.notices.signatures import Signature, wrong
 
 Amount = Annotated[int, Field(ge=0, le=10**15)]
-Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_]{1,200}$")]
+Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_]{1,90}$")]
 CurrencyCode = Annotated[str, Field(pattern=r"^[a-z]{3}$")]
 
 #: Amounts come in minor units of ISO 4217, save these (docs.stripe.com/currencies): as if they had cents, or had none.
@@ -73,11 +73,13 @@ class Charge(Loose):
 class Dispute(Loose):
     """A Dispute. One that only asks, before any money is taken back, has a status that begins with `warning`."""
 
+    id: Id
     charge: Id
     payment_intent: Id | None
     amount: Amount
     currency: CurrencyCode
     status: str
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class Told(Loose):
@@ -194,6 +196,18 @@ def _of_dispute(found: Mapping[str, Any]) -> Told | None:
     )
 
 
+def _of_won_dispute(found: Mapping[str, Any]) -> Told:
+    """Read what came back of a payment that stays taken back: it is money of its own."""
+    dispute = _formed(Dispute, found)
+    return Told(
+        payment_id=f"{dispute.charge}:reinstated:{dispute.id}",
+        state=NoticeState.PAID,
+        amount=dispute.amount,
+        currency=dispute.currency,
+        reference=dispute.metadata.get("order_number"),
+    )
+
+
 _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Told | None]]] = {
     "payment_intent.processing": _of_intent(NoticeState.PENDING, "amount"),
     "payment_intent.amount_capturable_updated": _of_intent(NoticeState.AUTHORISED, "amount_capturable"),
@@ -203,6 +217,7 @@ _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Told | None]]] = {
     "charge.refunded": _of_charge,
     "charge.dispute.created": _of_dispute,
     "charge.dispute.funds_withdrawn": _of_dispute,
+    "charge.dispute.funds_reinstated": _of_won_dispute,
 }
 
 

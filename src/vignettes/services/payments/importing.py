@@ -13,6 +13,7 @@ from vignettes.domain.payment import payment_id_of
 from vignettes.eventstore.deciding import Reply
 from vignettes.messages.bank_files import Booked, Standings
 from vignettes.services.payments.booking import STATEMENT, PaymentRefused, PaymentWriter, booking
+from vignettes.services.payments.forms import kept
 from vignettes.services.payments.payout_lines import payout_named
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Importer:
 
     async def book(self, entries: Sequence[BankEntry], actor: str) -> Booked:
         """Take entries down, and tell what they were. Raises Unavailable when not all of them certainly are."""
+        entries = [kept(entry) for entry in entries]
         kinds = {entry.entry_id: kind_of(entry) for entry in entries}
         payouts = [entry for entry in entries if kinds[entry.entry_id] is Kind.PAYOUT]
         to_book = [entry for entry in entries if kinds[entry.entry_id] in {Kind.PAYMENT, Kind.REVERSAL}]

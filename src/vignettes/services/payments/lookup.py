@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from vignettes.domain import hints
 from vignettes.domain.details import Status
-from vignettes.domain.entry import BankEntry
+from vignettes.domain.entry import FIRST_DAY, LAST_DAY, BankEntry
 from vignettes.domain.errors import InvalidValue
 from vignettes.domain.matching import Notice, OrderInView, Wanted, wanted
 from vignettes.domain.money import Money
@@ -82,7 +82,7 @@ class OrdersInView:
 
     def _sought(self, entry: BankEntry) -> dict[str, Any]:
         named = wanted(entry)
-        noon = datetime.combine(entry.booked_on, time(12), UTC)
+        noon = datetime.combine(min(max(entry.booked_on, FIRST_DAY), LAST_DAY), time(12), UTC)
         return {
             "numbers": [*named.numbers, *named.nearby],
             "digests": list(self._digests(entry.remittance or "")),

@@ -29,6 +29,25 @@ _STANDING_ALONE = re.compile(
 # Also one that has failed since: an old file that is read again names it.
 _SOURCE = "SELECT source_id FROM view.payouts WHERE payout_id = %s AND currency = %s AND amount = %s"
 
+# The first line of each direction is the payout's. One that shows as gone what was told to have failed is not, unless
+# the bank has shown it as come back: then both lines are of the same way there and back.
+_CLAIM = """
+INSERT INTO effect.payout_lines (payout_id, direction, entry_id)
+SELECT %(payout_id)s, %(direction)s, %(entry_id)s
+WHERE %(direction)s = 'back'
+   OR NOT EXISTS (SELECT FROM view.payouts WHERE payout_id = %(payout_id)s AND state = 'failed')
+   OR EXISTS (SELECT FROM effect.payout_lines WHERE payout_id = %(payout_id)s AND direction = 'back')
+ON CONFLICT (payout_id, direction) DO NOTHING
+"""
+_IS_CLAIMED = """
+SELECT FROM effect.payout_lines
+WHERE payout_id = %(payout_id)s AND direction = %(direction)s AND entry_id = %(entry_id)s
+"""
+_LET_GO = """
+DELETE FROM effect.payout_lines
+WHERE payout_id = %(payout_id)s AND direction = %(direction)s AND entry_id = %(entry_id)s
+"""
+
 
 def payout_named(end_to_end_id: str | None, remittance: str | None) -> str | None:
     """Return the payout of ours that an entry names: as its end-to-end id, else alone in its text."""
@@ -51,7 +70,8 @@ def _ours(text: str) -> str | None:
 class PayoutLines:
     """Tells orders, and payments that were sent back, what a statement shows of their payouts.
 
-    Command ids follow from the entry: a file read again after a payout has failed does not confirm it anew.
+    Command ids follow from the entry: a file read again after a payout has failed does not confirm it anew. Another
+    entry of the same payout and direction is more money than was ordered: that is a person's to look at.
     """
 
     def __init__(self, writer: PaymentWriter, pool: AsyncConnectionPool, ordering: Calling) -> None:
@@ -64,13 +84,25 @@ class PayoutLines:
 
         Raises Unavailable when it is not known what became of it.
         """
+        line = _claim(entry, payout_id)
+        if not await self._is_first(line):
+            log.error("payout.shown_again", entry=entry.entry_id, payout=payout_id)
+            return False
         try:
             code = await self._told(entry, payout_id, actor)
         except NoAnswer:
             raise Unavailable from None
         if code is not None:
+            async with self._pool.connection() as connection:
+                await connection.execute(_LET_GO, line)
             log.error("payout.not_noted", entry=entry.entry_id, payout=payout_id, code=code)
         return code is None
+
+    async def _is_first(self, line: dict[str, str]) -> bool:
+        """Claim the payout's one line of this direction; False where it is another's."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_CLAIM, line)
+            return (await connection.execute(_IS_CLAIMED, line)).rowcount == 1
 
     async def _told(self, entry: BankEntry, payout_id: str, actor: str) -> str | None:
         """Return the code of the refusal; None where it was taken."""
@@ -105,6 +137,14 @@ class PayoutLines:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_SOURCE, sought)).fetchone()
         return row[0] if row else None
+
+
+def _claim(entry: BankEntry, payout_id: str) -> dict[str, str]:
+    return {
+        "payout_id": payout_id,
+        "direction": "back" if entry.credit else "out",
+        "entry_id": entry.entry_id,
+    }
 
 
 def _command(entry: BankEntry, order_id: UUID, payout_id: str, actor: str) -> commands.PayoutCommand:

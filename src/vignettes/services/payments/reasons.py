@@ -10,6 +10,7 @@ _FURTHER = {
     "placed_by_person": "A person has told which payment it took back.",
     "reversal_names_payment": "It took back the payment that it names.",
     "reversal_like_payment": "It took back the only payment of this amount from that account, or with that symbol.",
+    "taken_back_before": "Some of it went back before it was known to have come.",
     "match_undone": "A person has undone its match.",
     "return_failed": "The bank did not carry its return out.",
 }

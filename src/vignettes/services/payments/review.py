@@ -1,6 +1,6 @@
 """The review queue: what is not certain, a person decides; each decision is a command with an actor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID, uuid5
@@ -28,9 +28,9 @@ SELECT * FROM read.bank_payments WHERE status IN ('in_review', 'unplaced') AND p
 """
 _ONE: LiteralString = "SELECT * FROM read.bank_payments WHERE payment_id = %s"
 _WAITING = "SELECT count(*) FROM view.bank_payments WHERE status IN ('in_review', 'unplaced')"
-_ORDERS: LiteralString = (
-    "SELECT order_id, order_number, currency FROM view.order_status WHERE order_id = ANY(%s)"
-)
+_ORDERS: LiteralString = """
+SELECT order_id, order_number, status, currency, outstanding FROM view.order_status WHERE order_id = ANY(%s)
+"""
 
 Row = dict[str, Any]
 
@@ -60,8 +60,8 @@ class ReviewDesk:
         else:
             rows = await self._rows(_QUEUE, (asked.after, asked.limit))
         [waiting] = await self._rows(_WAITING, ())
-        named = await self._numbers(rows)
-        return payments.ReviewQueue(payments=[_shown(row, named) for row in rows], waiting=waiting["count"])
+        orders = await self._orders(rows)
+        return payments.ReviewQueue(payments=[_shown(row, orders) for row in rows], waiting=waiting["count"])
 
     async def _allocate(self, asked: payments.Allocate, _: UUID | None) -> BaseModel:
         allocations = await self._allocations(asked)
@@ -89,23 +89,42 @@ class ReviewDesk:
 
     async def _place_reversal(self, asked: payments.PlaceReversal, _: UUID | None) -> BaseModel:
         row = await self._payment(asked.payment_id, "payment_id")
-        if row["status"] not in {"unplaced", "line_of_notice"}:
+        taken_back = await self._counting(asked.reverses)
+        original = taken_back["payment_id"]
+        is_placed_so = row["notice"] == original and row["arrived_at"] is None  # asked once more
+        if row["status"] != "unplaced" and not is_placed_so:
             raise errors.PaymentNotFound("It is no reversal that waits.", field="payment_id")
-        taken_back = await self._payment(asked.reverses, "reverses")
         if (taken_back["amount"], taken_back["currency"]) != (row["amount"], row["currency"]):
             raise errors.InvalidValue("That payment is of another amount.", field="reverses")
-        # The payment first: should we end in between, the reversal still waits, and is placed when asked again.
+        # The payment first: should we end in between, the reversal still waits, and is placed when asked again. And
+        # where something else has taken the payment back, this refuses, and the reversal waits on.
         await self._writer.execute(
             on(
-                asked.reverses,
+                original,
                 _after(asked.command_id),
                 lambda payment, at: payment.reverse(str(asked.payment_id), row["booked_on"], at),
                 asked.actor,
             )
         )
         return await self._decide(
-            asked, lambda payment, at: payment.recognise(asked.reverses, ("placed_by_person",), at)
+            asked, lambda payment, at: payment.recognise(original, ("placed_by_person",), at)
         )
+
+    async def _counting(self, payment_id: UUID) -> Row:
+        """Return the payment that counts: of what a notice has told of before, the notice's."""
+        row = await self._payment(payment_id, "reverses")
+        if row["arrived_at"] is None or row["status"] == "dismissed":
+            raise errors.InvalidValue("That is no money that has come in.", field="reverses")
+        if row["notice"] is None:
+            return row
+        counting = await self._rows(_ONE, (row["notice"],))
+        if not counting:
+            raise errors.InvalidValue(
+                "Another service has told its order of that payment: it is reversed there "
+                "(orders.v1.reverse_payment), and this line dismissed.",
+                field="reverses",
+            )
+        return counting[0]
 
     async def _decide(self, asked: "_Asked", act: Act) -> BaseModel:
         body = f"{asked.subject} {asked.model_dump_json(exclude={'command_id', 'actor'}, exclude_unset=True)}"
@@ -135,8 +154,8 @@ class ReviewDesk:
             raise errors.PaymentNotFound(field=field)
         return rows[0]
 
-    async def _numbers(self, rows: Sequence[Row]) -> dict[str, str]:
-        """Return the numbers of all orders that these payments are shared among, or suggested for."""
+    async def _orders(self, rows: Sequence[Row]) -> dict[str, Row]:
+        """Return all orders that these payments are shared among, or suggested for, as they stand now."""
         shares = [share["order_id"] for row in rows for share in row["shares"]]
         suggested = [
             each["order_id"]
@@ -145,7 +164,7 @@ class ReviewDesk:
             for each in suggestion["allocations"]
         ]
         orders = await self._rows(_ORDERS, ([UUID(each) for each in {*shares, *suggested}],))
-        return {str(order["order_id"]): order["order_number"] for order in orders}
+        return {str(order["order_id"]): order for order in orders}
 
     async def _rows(self, query: LiteralString, values: Sequence[Any]) -> list[Row]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -191,7 +210,7 @@ def _amount(form: payments.AllocationForm, whole: Money) -> Money:
     return Money(form.amount.amount, form.amount.currency) if form.amount else whole
 
 
-def _shown(row: Row, numbers: dict[str, str]) -> payments.PaymentShown:
+def _shown(row: Row, orders: Mapping[str, Row]) -> payments.PaymentShown:
     currency = row["currency"]
     same = (
         "payment_id", "status", "source", "method", "account", "booked_on", "arrived_at", "variable_symbol",
@@ -202,11 +221,23 @@ def _shown(row: Row, numbers: dict[str, str]) -> payments.PaymentShown:
         amount=Amount(amount=row["amount"], currency=currency),
         unallocated=Amount(amount=row["unallocated"], currency=currency),
         why=[in_words(reason) for reason in row["reasons"]],
-        suggestions=[_suggestion(each, numbers) for each in row["suggestions"]],
-        shares=[{**share, "order_number": numbers.get(share["order_id"])} for share in row["shares"]],
+        suggestions=[
+            payments.SuggestionShown(
+                orders=[_with_order(each, orders) for each in suggested["allocations"]],
+                reasons=suggested["reasons"],
+            )
+            for suggested in row["suggestions"]
+        ],
+        shares=[_with_order(share, orders) for share in row["shares"]],
     )
 
 
-def _suggestion(suggested: Row, numbers: dict[str, str]) -> payments.SuggestionShown:
-    orders = [{**each, "order_number": numbers.get(each["order_id"])} for each in suggested["allocations"]]
-    return payments.SuggestionShown(orders=orders, reasons=suggested["reasons"])
+def _with_order(part: Row, orders: Mapping[str, Row]) -> Row:
+    """Return a share, or what is suggested, with how its order stands now: it may have been paid since."""
+    order = orders.get(part["order_id"], {})
+    return {
+        **part,
+        "order_number": order.get("order_number"),
+        "order_status": order.get("status"),
+        "outstanding": order.get("outstanding"),
+    }

@@ -11,7 +11,7 @@ from functools import lru_cache
 from vignettes.domain.entry import BankEntry
 from vignettes.services.statements.identity import Names
 from vignettes.services.statements.ledger import Ledger
-from vignettes.services.statements.model import BadFile, Line, Statement
+from vignettes.services.statements.model import BadFile, Line, Statement, bank_day
 from vignettes.services.statements.sources import Source
 from vignettes.services.statements.texts import plain, reference_in, symbol, symbol_in
 
@@ -186,4 +186,4 @@ def _day(text: str, where: str) -> date | None:
 
 @lru_cache(maxsize=1_000)
 def _calendar_day(text: str) -> date:
-    return datetime.strptime(text, "%d%m%y").date()  # noqa: DTZ007  # a day without time and zone
+    return bank_day(datetime.strptime(text, "%d%m%y").date())  # noqa: DTZ007  # a day without time and zone

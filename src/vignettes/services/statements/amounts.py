@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from vignettes.domain.entry import LARGEST_AMOUNT
 from vignettes.services.statements.model import BadFile
 
 # ISO 4217, list one: the currencies whose minor unit is not a hundredth.
@@ -19,7 +20,7 @@ _LONGEST = 18
 def exponent(currency: str) -> int:
     """Return how many decimals a currency has; refuse what is no currency code."""
     if _CURRENCY.fullmatch(currency) is None:
-        raise BadFile(f"{currency[:10]!r} is no currency code such as EUR.")
+        raise BadFile("This is no currency code such as EUR.")
     return _EXPONENTS.get(currency, 2)
 
 
@@ -29,13 +30,16 @@ def minor_units(text: str, currency: str, point: str = ".") -> int:
     whole, _, fraction = text.partition(point)
     digits = whole + fraction
     if not (digits.isascii() and digits.isdigit()) or len(digits) > _LONGEST:
-        raise BadFile(f"{text[:30]!r} is no amount: it must be digits with {point!r} before the decimals.")
+        raise BadFile(f"This is no amount: it must be digits with {point!r} before the decimals.")
     places = exponent(currency)
     if len(fraction) > places:
         if fraction[places:].strip("0"):
             raise BadFile(f"{text} has more decimals than {currency}, which has {places}.")
         fraction = fraction[:places]
-    return int(whole + fraction.ljust(places, "0") or "0")
+    amount = int(whole + fraction.ljust(places, "0") or "0")
+    if amount > LARGEST_AMOUNT:
+        raise BadFile(f"{text} is more than any bank books at once.")
+    return amount
 
 
 def written(amount: int, currency: str) -> str:

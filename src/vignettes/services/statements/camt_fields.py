@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vignettes.services.statements.amounts import minor_units
 from vignettes.services.statements.camt_places import Fields
-from vignettes.services.statements.model import BadFile, Line
+from vignettes.services.statements.model import BadFile, Line, bank_day
 from vignettes.services.statements.texts import (
     account_number,
     named,
@@ -240,4 +240,4 @@ def _day(text: str) -> date:
 def _calendar_day(text: str) -> date:
     if len(text) != len("2026-12-01") or text[4] != "-" or text[7] != "-":
         raise ValueError(text)
-    return date.fromisoformat(text)
+    return bank_day(date.fromisoformat(text))

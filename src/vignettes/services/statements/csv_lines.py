@@ -1,4 +1,7 @@
-"""A bank's CSV, read by a column map; where it has a balance in each line, line by line against that."""
+"""A bank's CSV, read by a column map; where it has a balance in each line, line by line against that.
+
+Refusals quote no cell: where the map is wrong, any of them may be a person's name.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from vignettes.services.statements.amounts import minor_units
 from vignettes.services.statements.csv_map import CsvMap
 from vignettes.services.statements.identity import Names
 from vignettes.services.statements.ledger import Ledger
-from vignettes.services.statements.model import BadFile, Line, Statement
+from vignettes.services.statements.model import BadFile, Line, Statement, bank_day
 from vignettes.services.statements.sources import Source
 from vignettes.services.statements.texts import account_number, named, plain, reference_in, symbol, symbol_in
 
@@ -52,7 +55,7 @@ def _places(headings: list[str], columns: CsvMap, number: int) -> dict[str, int]
     for field, heading in columns.columns.model_dump(exclude_none=True).items():
         if found.count(heading) != 1:
             raise BadFile(
-                f"There are {found.count(heading)} columns {heading!r} ({field}); there are: {', '.join(found)[:300]}.",
+                f"There are {found.count(heading)} columns {heading!r} ({field}) among {len(found)}.",
                 where=f"line {number}",
                 way_out="Make the map fit (columns, skip_lines, delimiter).",
             )
@@ -152,9 +155,7 @@ class _Lines:
             return signed >= 0
         word = self._cell(row, "direction")
         if word not in self._map.credit + self._map.debit:
-            raise BadFile(
-                f"{self._named('direction')} is {word[:30]!r}, which the map does not know.", where=where
-            )
+            raise BadFile(f"{self._named('direction')} has a word that the map does not know.", where=where)
         return word in self._map.credit
 
     def _signed(self, row: list[str], field: str, currency: str, where: str) -> int:
@@ -174,7 +175,7 @@ class _Lines:
             return _parsed(text, self._map.date_format)
         except ValueError:
             raise BadFile(
-                f"{self._named('booked_on')} is {text[:30]!r}, no day as {self._map.date_format}.",
+                f"{self._named('booked_on')} has no day as {self._map.date_format}, or one of another age.",
                 where=where,
             ) from None
 
@@ -188,4 +189,4 @@ class _Lines:
 
 @lru_cache(maxsize=1_000)
 def _parsed(text: str, form: str) -> date:
-    return datetime.strptime(text, form).date()  # noqa: DTZ007  # a day of the bank's, without time and zone
+    return bank_day(datetime.strptime(text, form).date())  # noqa: DTZ007  # a day of the bank's, without time and zone

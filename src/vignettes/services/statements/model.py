@@ -5,6 +5,7 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
+from vignettes.domain.entry import FIRST_DAY, LAST_DAY
 from vignettes.domain.errors import DomainError
 from vignettes.domain.money import Money
 
@@ -30,6 +31,13 @@ class BadFile(DomainError):
         self.reason = reason
         self.where = where
         self.way_out = way_out
+
+
+def bank_day(day: date) -> date:
+    """Return a day of a bank's. Raises ValueError for one on which none books."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(day)
+    return day
 
 
 @dataclass(frozen=True, slots=True)

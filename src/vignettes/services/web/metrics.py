@@ -40,6 +40,18 @@ _REGISTRATIONS = "SELECT state, count(*) FROM read.registrations WHERE state <> 
 _CALLED = (
     "SELECT count(*) FROM read.order_status WHERE status = 'registering' AND person_called_at IS NOT NULL"
 )
+# What waits, how much of it, and for how long the oldest does.
+_WAITING_MONEY = """
+SELECT 'payments_' || status, count(*), extract(epoch FROM clock.now() - min(updated_at))::float8
+FROM read.bank_payments WHERE status IN ('in_review', 'unplaced') GROUP BY status
+UNION ALL
+SELECT state, count(*), extract(epoch FROM clock.now() - min(since))::float8
+FROM read.payouts WHERE state IN ('to_approve', 'approved', 'with_bank') GROUP BY state
+UNION ALL
+SELECT 'bank_files_' || state, count(*), extract(epoch FROM clock.now() - min(ended_at))::float8
+FROM read.bank_files WHERE state = 'set_aside' GROUP BY state
+"""
+_OWED = "SELECT currency, count(*), sum(owed)::float8 FROM read.order_status WHERE owed > 0 GROUP BY currency"
 
 
 #: What a writer tells of itself, as metrics.
@@ -90,6 +102,14 @@ _OF_AN_AUTHORITY: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily],
     "calls_failed": (CounterMetricFamily, "Calls that got no answer, or one that could not be read."),
     "call_seconds": (CounterMetricFamily, "How long all calls took together."),
 }
+#: What of money waits for a person. What there is none of now is told as zero, payouts of each state too.
+_OF_MONEY = {
+    "payments_in_review": "Payments that wait for a person to say what they are for.",
+    "payments_unplaced": "Reversals that wait for a person to say what they took back.",
+    "bank_files_set_aside": "Bank files that were set aside, and not taken in since.",
+}
+_PAYOUTS = ("to_approve", "approved", "with_bank")
+_OLDEST = "For how long the oldest of them waits, by the service's clock; 0 for none."
 #: A state that no registration is in now is told as zero.
 _UNDER_WAY = ("waiting", "sending", "unknown")
 
@@ -106,6 +126,24 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits, as `_OF_MONEY` and `_PAYOUTS` name it: how many, and for how many seconds the oldest does."""
+
+    what: str
+    count: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What is owed in one currency, in minor units."""
+
+    currency: str
+    orders: int
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How the service stands, as one look into the views tells. `most_overdue` in seconds."""
 
@@ -117,6 +155,8 @@ class Standing:
     authorities: list[Authority]
     registrations: dict[str, int]
     called: int
+    money: list[Waiting]
+    owed: list[Owed]
 
 
 async def exposition(
@@ -151,6 +191,8 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
         authorities = await (await cursor.execute(_AUTHORITIES)).fetchall()
     registrations: dict[str, int] = dict(await (await connection.execute(_REGISTRATIONS)).fetchall())
     [(called,)] = await (await connection.execute(_CALLED)).fetchall()
+    money = [Waiting(*row) async for row in await connection.execute(_WAITING_MONEY)]
+    owed = [Owed(*row) async for row in await connection.execute(_OWED)]
     return Standing(
         followers,
         # A status that no order has now is told as zero: a series that vanishes can't be watched.
@@ -161,6 +203,8 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
         authorities,
         {state: registrations.get(state, 0) for state in _UNDER_WAY},
         called,
+        money,
+        owed,
     )
 
 
@@ -206,6 +250,7 @@ class _Gauges(Collector):
         if self._standing:
             yield from _gauges(self._standing)
             yield from _registering(self._standing)
+            yield from _money(self._standing)
 
 
 def _registering(standing: Standing) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
@@ -218,6 +263,27 @@ def _registering(standing: Standing) -> Iterable[GaugeMetricFamily | CounterMetr
     yield _labelled("vignettes_registrations_under_way", under_way, "state", standing.registrations)
     called = "Registrations under way for which a person was called."
     yield GaugeMetricFamily("vignettes_persons_called", called, value=standing.called)
+
+
+def _money(standing: Standing) -> Iterable[GaugeMetricFamily]:
+    none = {what: Waiting(what, 0, 0.0) for what in (*_OF_MONEY, *_PAYOUTS)}
+    waiting = none | {each.what: each for each in standing.money}
+    for what, meaning in _OF_MONEY.items():
+        yield GaugeMetricFamily(f"vignettes_{what}", meaning, value=waiting[what].count)
+        yield GaugeMetricFamily(f"vignettes_{what}_oldest_seconds", _OLDEST, value=waiting[what].oldest)
+    payouts = [waiting[state] for state in _PAYOUTS]
+    under_way = "Payouts: to be approved, approved and in no file, in a file and on no statement yet."
+    yield _labelled("vignettes_payouts", under_way, "state", {each.what: each.count for each in payouts})
+    oldest = {each.what: each.oldest for each in payouts}
+    yield _labelled("vignettes_payouts_oldest_seconds", _OLDEST, "state", oldest)
+    yield from _debts(standing)
+
+
+def _debts(standing: Standing) -> Iterable[GaugeMetricFamily]:
+    owing = "Orders whose money was taken back after it had been spent, or had gone back to the payer."
+    yield GaugeMetricFamily("vignettes_orders_owing", owing, value=sum(each.orders for each in standing.owed))
+    amounts = {each.currency: each.amount for each in standing.owed}
+    yield _labelled("vignettes_owed_minor_units", "What they owe, in minor units.", "currency", amounts)
 
 
 def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
