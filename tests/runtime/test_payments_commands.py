@@ -49,11 +49,10 @@ async def test_files_are_imported_and_what_they_came_to_is_told(service, beside,
     bad = written(camt053(statement(balances=balance("OPBD", "0.00") + balance("CLBD", "1.00"))), "bad.xml")
     code, said, _ = await run(beside, "payments", "import", bad, good, str(paths / "account.sta"))
     assert code == 1
-    assert "bad.xml is set aside: " in said
+    assert "bad.xml\n  set aside: Statement" in said
     assert "does not add up" in " ".join(said.split())
-    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if "." in line[:12]}
-    assert rows["good.xml"] == ["1", "1", "0", "0", "0", "0", "0"]
-    assert rows["account.sta"] == ["2", "0", "2", "0", "0", "0", "0"]
+    assert "good.xml\n  1 entry\n  1 matched\n" in said
+    assert "account.sta\n  2 entries\n  2 in review\n" in said
     await service.status(placed["order_id"], "scheduled")
 
 
@@ -87,7 +86,7 @@ async def test_a_person_decides_what_a_payment_is_for(service, beside, run):
     payment_id = payment["payment_id"]
     code, said, _ = await run(beside, "payments", "review")
     assert code == 0
-    for expected in (payment_id, "Jan Novák", one["order_number"], "1 wait for a person", "The amount is"):
+    for expected in (payment_id, "Jan Novák", one["order_number"], "1 waits for a person", "The amount is"):
         assert expected in said
 
     numbers = one["order_number"], other["order_number"]
@@ -140,9 +139,30 @@ async def test_a_person_says_what_a_reversal_took_back(service, beside, run):
     payments = await taken(service, entry("1.00", reference="A"), taken_back)
     [original] = [each["payment_id"] for each in payments if each["status"] == "in_review"]
     [reversal] = [each["payment_id"] for each in payments if each["status"] == "unplaced"]
+    code, said, _ = await run(beside, "payments", "review", reversal)
+    assert (code, "-1.00 CZK, 2026-01-05, unplaced" in said) == (0, True), said
     code, said, complained = await run(beside, "payments", "place", reversal, original)
-    assert (code, said) == (0, f"Payment {reversal}: line of notice.\n"), complained
+    assert (code, said) == (0, f"Payment {reversal}: placed.\n"), complained
     await standing(service, original, "reversed")
+    await standing(service, reversal, "line_of_notice")
+    code, said, _ = await run(beside, "payments", "review", reversal)
+    assert (code, "-1.00 CZK, 2026-01-05, placed" in said) == (0, True), said
+
+
+async def test_a_line_is_closed_with_a_note(service, beside, run):
+    [payment] = await taken(service, entry("1.00", reference="A"))
+    words = ("payments", "dismiss", payment["payment_id"], "--note", "the rent's deposit")
+    code, said, complained = await run(beside, *words)
+    assert (code, said) == (0, f"Payment {payment['payment_id']}: dismissed.\n"), complained
+
+
+async def test_without_a_server_there_is_one_sentence(run, settings):
+    """No lines of the log, and no long wait."""
+    nowhere = {**settings, "nats_url": "nats://127.0.0.1:1"}
+    code, said, complained = await run(nowhere, "payments", "review")
+    assert (code, said) == (1, "")
+    assert complained.startswith("vignettes: No service answers at nats://127.0.0.1:1: ")
+    assert len(complained.splitlines()) == 1
 
 
 async def test_what_there_is_not_is_refused_with_its_field(service, beside, run):
@@ -169,6 +189,7 @@ async def test_what_there_is_not_is_refused_with_its_field(service, beside, run)
         ),
         (("review", "V6562305984"), "should be a valid UUID"),
         (("allocate", str(uuid4())), "Missing argument 'ORDER[=AMOUNT]...'"),
+        (("dismiss", str(uuid4())), "Missing option '--note'"),
     ],
 )
 def test_a_misuse_names_the_option_and_the_way_out(misused, paths, words, way_out):
@@ -187,13 +208,78 @@ def test_an_amount_that_is_none_is_a_misuse(monkeypatch):
     ]
 
 
+def said_of(shown):
+    """Return what a terminal of 80 columns shows."""
+    console = Console(file=io.StringIO(), width=80)
+    console.print(shown, crop=False)
+    return console.file.getvalue()
+
+
+LONG_NAME = "CZ6508000000192000145399-statement-of-the-whole-first-quarter-2027-camt.053.xml"
+PAYMENT = {
+    "payment_id": "0f9f7a3e-1b1c-5d5e-8f6f-3c7f0e9b2a11",
+    "status": "in_review",
+    "amount": {"amount": 12_345_678_900, "currency": "CZK"},
+    "unallocated": {"amount": 39_900, "currency": "CZK"},
+    "booked_on": "2027-03-10",
+    "variable_symbol": "6562305984",
+    "creditor_reference": None,
+    "remittance": "6562305984",
+    "counterparty": "Jan Novák z Dolních Počernic a synové",
+    "counterparty_account": "MT84MALT011000012345MTLCAST001S",
+    "reasons": ["amount_differs"],
+    "why": ["The amount is another."],
+    "shares": [],
+    "suggestions": [
+        {"orders": [{"order_number": f"V656230598{n}"}], "reasons": ["order_refused_too_late"]}
+        for n in range(4)
+    ],
+}
+
+
+def test_a_payment_is_a_block_whose_ids_are_whole():
+    """The id alone on its line; what is written twice once; three suggestions with their reasons."""
+    said = said_of(payments_review.shown({"payments": [PAYMENT], "waiting": 2}))
+    assert said.splitlines()[:7] == [
+        PAYMENT["payment_id"],
+        "  123456789.00 CZK, 399.00 CZK of it for no order, 2027-03-10, in review",
+        "  From Jan Novák z Dolních Počernic a synové, MT84MALT011000012345MTLCAST001S",
+        "  6562305984",
+        "  Why: The amount is another.",
+        "  Likely for V6562305980: The order refused it: too late.",
+        "  Likely for V6562305981: The order refused it: too late.",
+    ]
+    assert "V6562305983" not in said
+    assert said.endswith("\n\n2 wait for a person.\n")
+
+
+def test_a_reversal_that_waits_says_what_to_do():
+    """And that the money went the other way."""
+    reversal = {**PAYMENT, "status": "unplaced", "why": [], "reasons": [], "suggestions": []}
+    said = " ".join(said_of(payments_review.shown({"payments": [reversal], "waiting": 1})).split())
+    assert "-123456789.00 CZK" in said
+    assert "To Jan Novák" in said
+    assert (
+        "Why: A reversal (or a debit) whose payment is not known: `vignettes payments place` names it" in said
+    )
+
+
+def test_what_became_of_a_file_is_a_block_whose_name_is_whole():
+    """What there is none of is left out; what is announced is told apart."""
+    result = payments_import.Result(LONG_NAME, entries=1_234, new=1_234, in_review=1_233, announced=1)
+    assert said_of(payments_import.shown([result])).splitlines() == [
+        LONG_NAME,
+        "  1,234 entries",
+        "  1,233 in review",
+        "  1 announced, not booked yet",
+    ]
+
+
 def test_what_is_still_to_be_matched_is_told():
     """And a file that could not be read, with the reason; an empty queue in words."""
     late = payments_import.Result("a.xml", undecided=3)
     gone = payments_import.Result("b.xml", state="unreadable", reason="gone")
-    console = Console(file=io.StringIO(), width=160)
-    console.print(payments_import.shown([late, gone]))
-    told = console.file.getvalue()
-    assert "a.xml: 3 of its payments are still to be matched" in told
-    assert "b.xml is unreadable: gone" in told
+    told = said_of(payments_import.shown([late, gone]))
+    assert "a.xml\n  0 entries\n  3 still to be matched (`vignettes payments review` will tell)" in told
+    assert "b.xml\n  unreadable: gone\n" in told
     assert payments_review.shown({"payments": [], "waiting": 0}) == "Nothing waits for a person."

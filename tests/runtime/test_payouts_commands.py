@@ -6,16 +6,18 @@ from uuid import uuid4
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from service import until
 from vignettes.runtime import payments_balance, payments_payouts
+from vignettes.runtime.cli import app
 
 ACCOUNT = "CZ6508000000192000145399"
 
 
 def said_of(shown):
-    console = Console(file=io.StringIO(), width=160)
-    console.print(shown)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(shown, crop=False)
     return console.file.getvalue()
 
 
@@ -41,7 +43,7 @@ async def test_a_refund_is_approved_and_paid_out_by_a_file(service, beside, run,
     number, path = placed["order_number"], tmp_path / "payouts.xml"
     code, listed, _ = await run(beside, "payments", "payouts")
     assert code == 0
-    for expected in (f"refund {number}", "399.00 CZK", "price 300.00 CZK", "1 waits for an approval."):
+    for expected in (f"{number}\n  refund 399.00 CZK: price 300.00 CZK, fee", "1 waits for an approval."):
         assert expected in listed
     code, _, complained = await run(beside, "payments", "approve", number, "refund")
     assert (code, "invalid_request: account:" in complained) == (1, True)
@@ -52,8 +54,9 @@ async def test_a_refund_is_approved_and_paid_out_by_a_file(service, beside, run,
     assert f"{number}-1, refund: 399.00 CZK" in approved
     await waiting(service, "approved")
 
-    none = await told(beside, "payments", "pay-out", "--currency", "EUR", "--out", str(path))
-    assert (none["file_id"], path.exists()) == (None, False)
+    none = await run(beside, "payments", "pay-out", "--currency", "EUR", "--out", str(path))
+    assert none == (0, "Nothing is approved in EUR: no file was written.\n", "")
+    assert not path.exists()
     paid = await told(beside, "payments", "pay-out", "--currency", "CZK", "--out", str(path))
     assert (paid["payouts"], paid["total"]["amount"]) == (1, 39_900)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -64,6 +67,12 @@ async def test_a_refund_is_approved_and_paid_out_by_a_file(service, beside, run,
     assert code == 0, complained
     assert f"Sum: 399.00 CZK. File: {paid['file_id']}." in said
     assert (tmp_path / "again.xml").read_bytes() == content
+    other = ("payments", "pay-out", "--currency", "EUR", "--file", paid["file_id"], "--out", "other.xml")
+    code, _, complained = await run(beside, *other)
+    assert (code, complained) == (
+        1,
+        f"Refused: {paid['file_id']} is in another currency than EUR, or was asked for otherwise.\n",
+    )
     path.write_bytes(b"of somebody else")
     code, _, complained = await run(beside, *again, str(path))
     assert (code, path.read_bytes()) == (1, b"of somebody else")
@@ -102,6 +111,53 @@ def test_what_left_twice_is_shown_as_owed():
     reply = {"days": [day], "totals": [day], "equal": True, "as_of_position": 7}
     assert "Owed to us, by payers who got it back twice: 7.00 EUR." in said_of(payments_balance.shown(reply))
     assert "do not add up" in said_of(payments_balance.shown({**reply, "equal": False}))
+
+
+def test_a_payout_is_a_block_whose_ids_are_whole():
+    """Of an order or a payment, in a file or in none yet."""
+    payout = {
+        "payout_id": "V6562305984-1",
+        "state": "with_bank",
+        "purpose": "refund",
+        "order_number": "V6562305984",
+        "payment_id": None,
+        "amount": {"amount": 39_900, "currency": "CZK"},
+        "official": {"amount": 30_000, "currency": "CZK"},
+        "fee": {"amount": 9_900, "currency": "CZK"},
+        "account": ACCOUNT,
+        "file_id": f"F{uuid4().hex}",
+        "since": "2027-03-10T09:00:00Z",
+    }
+    payment_id = str(uuid4())
+    returned = {**payout, "payout_id": None, "order_number": None, "payment_id": payment_id, "official": None}
+    returned |= {"state": "to_approve", "purpose": "return", "account": None, "file_id": None}
+    assert said_of(payments_payouts.listed_shown([payout, returned])).splitlines() == [
+        "V6562305984-1",
+        "  refund 399.00 CZK: price 300.00 CZK, fee 99.00 CZK",
+        "  waits for the bank's word, since 2027-03-10T09:00Z",
+        f"  to {ACCOUNT}",
+        f"  in file {payout['file_id']}",
+        "",
+        payment_id,
+        "  return 399.00 CZK",
+        "  waits for an approval, since 2027-03-10T09:00Z",
+        "",
+        "1 waits for an approval, 1 waits for the bank's word.",
+    ]
+
+
+@pytest.mark.parametrize(("code", "said"), [("unavailable", True), ("invalid_request", False)])
+def test_how_to_go_on_is_told_where_it_may_have_begun(monkeypatch, tmp_path, code, said):
+    """And where nothing was put into a file, nobody is told of one."""
+    error = {"code": code, "message": "So it is."}
+
+    async def refused(*_):
+        return {"ok": False, "error": error}
+
+    monkeypatch.setattr(payments_payouts, "pay_out", refused)
+    words = ("payments", "pay-out", "--currency", "EUR", "--out", str(tmp_path / "x.xml"))
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, "go on with --file F" in result.stderr) == (1, said)
 
 
 def test_nothing_is_told_in_words():
