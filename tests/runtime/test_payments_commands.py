@@ -49,7 +49,7 @@ async def test_files_are_imported_and_what_they_came_to_is_told(service, beside,
     bad = written(camt053(statement(balances=balance("OPBD", "0.00") + balance("CLBD", "1.00"))), "bad.xml")
     code, said, _ = await run(beside, "payments", "import", bad, good, str(paths / "account.sta"))
     assert code == 1
-    assert "bad.xml\n  set aside: Statement" in said
+    assert "bad.xml\n  set aside: line 2, entry 0: Statement" in said
     assert "does not add up" in " ".join(said.split())
     assert "good.xml\n  1 entry\n  1 matched\n" in said
     assert "account.sta\n  2 entries\n  2 in review\n" in said

@@ -30,7 +30,7 @@ def shown(reply: dict[str, Any]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=False)
     table.add_column("Day")
     for title in _COLUMNS.values():
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")  # never cut: it would be another amount
     for each in reply["days"]:
         table.add_row(each["day"], *_amounts(each))
     table.add_section()

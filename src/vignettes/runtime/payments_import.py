@@ -272,7 +272,7 @@ def _block(result: Result) -> Iterator[RenderableType]:
         result.file_name, style="bold red" if result.reason else "bold", no_wrap=True, overflow="ignore"
     )
     for line in [_refused(result)] if result.reason else _counted(result):
-        yield Padding(Text(line), (0, 0, 0, 2))
+        yield Padding(Text(line), (0, 0, 0, 2), expand=False)
 
 
 def _refused(result: Result) -> str:

@@ -39,7 +39,7 @@ def parse(
     except BadFile as refusal:
         refusals.append(refusal)
     for each in refusals:
-        err.print(Text.assemble((file.name, "red"), ": ", str(each)), highlight=False)
+        err.print(Text.assemble((file.name, "red"), ": ", each.particulars), highlight=False)
     return 1 if refusals else 0
 
 
@@ -48,10 +48,9 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     """Open a file, and show how far it is read where a person waits and sees nothing else of it."""
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     is_seen = err.is_terminal and not out.is_terminal
-    with (
-        Progress(*columns, console=err, transient=True, disable=not is_seen) as progress,
-        progress.open(file, "rb") as opened,
-    ):
+    # The entries are what is printed meanwhile, and they go where the caller wants them.
+    bars = Progress(*columns, console=err, transient=True, disable=not is_seen, redirect_stdout=False)
+    with bars as progress, progress.open(file, "rb") as opened:
         yield opened
 
 

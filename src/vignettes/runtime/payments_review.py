@@ -80,7 +80,7 @@ def _block(payment: dict[str, Any]) -> Iterator[RenderableType]:
     """Give the id on a line of its own, to be copied, and beneath it what people decide by."""
     yield Text(payment["payment_id"], style="bold", no_wrap=True, overflow="ignore")
     for line in (_money(payment), *_payer(payment), *_why(payment), *_likely(payment)):
-        yield Padding(Text(line), (0, 0, 0, 2))
+        yield Padding(Text(line), (0, 0, 0, 2), expand=False)
 
 
 def _money(payment: dict[str, Any]) -> str:

@@ -71,6 +71,8 @@ def test_no_amount_is_cut_however_narrow_the_terminal(parse, monkeypatch):
 def test_how_far_it_is_read_is_shown_where_the_entries_go_elsewhere(parse, monkeypatch):
     """Only on a terminal, and not among what a program reads."""
     monkeypatch.setattr(err, "_force_terminal", True)
+    monkeypatch.setattr(err, "is_interactive", True)
+    monkeypatch.setenv("TERM", "xterm")
     done = parse(
         camt053(statement(entry(), balances=balance("OPBD", "0") + balance("CLBD", "300"))), "--json"
     )
