@@ -256,8 +256,8 @@ _COUNTS = {
     "undecided": "still to be matched (`vignettes payments review` will tell)",
     "announced": "announced, not booked yet",
     "known": "known already",
-    "reversals": "reversals",
-    "payouts": "payouts",
+    "reversals": "taking others back",
+    "payouts": "of our payouts",
     "ignored": "not ours",
 }
 

@@ -178,7 +178,9 @@ async def test_what_a_line_says_of_its_payer_is_forgotten_with_the_order(service
 
     async def forgotten():
         with psycopg.connect(service.settings.database_url) as connection:
-            words = "SELECT num_nonnulls(remittance, counterparty, counterparty_account) FROM read.bank_payments"
+            words = (
+                "SELECT num_nonnulls(remittance, counterparty, counterparty_account) FROM read.bank_payments"
+            )
             return all(row == (0,) for row in connection.execute(words).fetchall())
 
     await until(forgotten)
