@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from service import until
-from vignettes.runtime import payments_balance, payments_payouts
+from vignettes.runtime import logs, payments_balance, payments_payouts
 from vignettes.runtime.cli import app
 
 ACCOUNT = "CZ6508000000192000145399"
@@ -156,6 +156,7 @@ def test_how_to_go_on_is_told_where_it_may_have_begun(monkeypatch, tmp_path, cod
         return {"ok": False, "error": error}
 
     monkeypatch.setattr(payments_payouts, "pay_out", refused)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)  # this process is the tests' own, and stays so
     words = ("payments", "pay-out", "--currency", "EUR", "--out", str(tmp_path / "x.xml"))
     result = CliRunner().invoke(app, words)
     assert (result.exit_code, "go on with --file F" in result.stderr) == (1, said)
