@@ -246,7 +246,7 @@ async def test_never_two_write(database, orders, vault, monkeypatch, seed):
     monkeypatch.setattr(digesting, "BATCH", 3)
     Counted.prepare(database)
     rng, waiting, positions = random.Random(seed), stories(), []
-    waiting += [start(pay(an_order())) for _ in range(3)]
+    waiting += [start(pay(an_order())) for _ in range(8)]
     async with (
         await projecting(database) as one,
         await projecting(database) as other,
