@@ -162,8 +162,8 @@ async def moved_on(eye, node, after, seconds=15):
     await until(look, seconds)
 
 
-#: What these proofs have none of; the books and the payouts tell of orders too.
-MONEY_BY_BANKS = {"bank_payments", "payouts", "books"}
+#: What these proofs have none of: no bank pays, and nothing is asked back.
+MONEY_BY_BANKS = {"bank_payments", "payouts"}
 
 
 async def every_view_is_the_fold_of_the_log(database):

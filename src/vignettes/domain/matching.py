@@ -23,7 +23,6 @@ MOST_SUGGESTED = 5
 #: More mistyped references than this are no references, but a text full of digits.
 _MOST_NEARBY = 20
 _WAITING = {Status.AWAITING_PAYMENT, Status.PARTIALLY_PAID}
-# Where we are and where the bank is it need not be the same day.
 
 
 class Reason(StrEnum):
