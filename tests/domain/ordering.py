@@ -164,6 +164,20 @@ def request_refund(reason="journey cancelled", at=None):
     return Command(lambda order, now: order.request_refund(reason, now), at)
 
 
+def withdraw(name=None, at=None):
+    """Withdraw from the contract."""
+    return Command(lambda order, now: order.withdraw(name, now), at)
+
+
+def ask_for_link(others=(), at=None, by_reference=False):
+    return Command(lambda order, now: order.send_link(others, now, by_reference=by_reference), at)
+
+
+def return_mail(version=1, kind="placed", why="permanent", status="5.1.1", at=None):
+    """Tell that a mail which an event of this version had called for came back."""
+    return Command(lambda order, now: order.note_returned_mail(version, kind, why, status, now), at)
+
+
 def refund_unanswered(at=None):
     return Command(lambda order, now: order.refund_unanswered(now), at)
 
@@ -246,6 +260,7 @@ held_as_twin, twin_accepted, person_called, validity_changed = (
 issued, rejected, expired = issue, reject, expire
 refund_requested, refund_confirmed, triggered = request_refund, confirm_refund, trigger
 reversed_, taken_back = reverse, take_back
+withdrawn, link_asked_for, mail_returned, email_corrected = withdraw, ask_for_link, return_mail, correct_email
 approved, ordered_out, payout_failed = approve, order_out, fail_payout
 
 

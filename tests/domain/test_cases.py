@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-TIME, MONEY, CUSTOMER, REGISTRATION = range(1, 17), range(17, 31), range(34, 45), range(45, 52)
+TIME, MONEY, CUSTOMER, REGISTRATION = range(1, 17), range(17, 31), range(31, 45), range(45, 57)
 
 
 def marked() -> Iterator[int]:

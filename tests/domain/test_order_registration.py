@@ -41,6 +41,7 @@ def test_it_starts_when_due(order):
     order.then_status("registering")
 
 
+@pytest.mark.case(53)
 def test_a_trigger_too_early(order):
     """Case 53: it changes nothing; the right one will come."""
     order.given(placed(), paid())
@@ -181,6 +182,7 @@ def test_the_authority_refuses(order):
     order.then_due(None)
 
 
+@pytest.mark.case(53)
 def test_refused_twice(order):
     """Case 53."""
     order.given(placed(), paid(), registration_started(), rejected())

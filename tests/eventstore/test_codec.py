@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from eventstore_helpers import a_vault
 from vignettes.domain.account import Payout, Purpose
 from vignettes.domain.catalogue import Price
-from vignettes.domain.details import Consent, Details, Document, Payment, Vignette
+from vignettes.domain.details import Consent, Details, Document, LinkedOrder, Payment, Status, Vignette
 from vignettes.domain.entry import BankEntry
 from vignettes.domain.folding import Beginning
 from vignettes.domain.money import Money
@@ -25,6 +25,7 @@ from vignettes.domain.outages import Outage
 from vignettes.domain.payment_events import Allocation, Suggested
 from vignettes.domain.personal import DataClass
 from vignettes.domain.schedule import Start, Terms
+from vignettes.domain.support_events import Channel, Particulars, Topic
 from vignettes.domain.vehicle import Vehicle
 from vignettes.eventstore.codec import (
     AGGREGATES,
@@ -62,6 +63,7 @@ BY_HOUR = Details(
 VIGNETTE = Vignette("CZ-0001", "ref-1", AT, AT + timedelta(days=10))
 DOCUMENT = Document("application/pdf", 48_213, "9f" * 32)
 OTHER_ORDER = UUID("0c1f5d43-6c34-5a5e-8c1a-0d6a3b9f2e55")
+OTHER = LinkedOrder(OTHER_ORDER, "V1000000064", "AT-10D", AT, AT - timedelta(days=1), Status.SCHEDULED, 2)
 OUTAGE = Outage(UUID("5d1b8f0a-94e7-4d5a-a0a3-1f7f3b0c9e21"), "BG", AT, AT + timedelta(hours=6))
 
 NOTHING = Money(0, "EUR")
@@ -81,10 +83,20 @@ ENTRY = BankEntry(
     end_to_end_id="NOTPROVIDED",
     bank_reference="2026-0601-17",
 )
+ASKER = Particulars(
+    order_id=OTHER_ORDER,
+    order_number="V1000000123",
+    typed_number="V1000000124",
+    email="Žofie@example.com",
+    link_generation=1,
+    country="DE",
+    plate="mü-xž 12",
+    ordered_on=date(2026, 6, 1),
+)
 SHARE = Allocation(OTHER_ORDER, EURO)
 SHARE_ID = f"bank-payment:{ORDER_ID}:1"
 
-#: What each event says in the stored examples, of an order or a bank payment of the same id. A form that has grown
+#: What each event says in the stored examples, of an order, a bank payment or a case of the same id. A form that has grown
 #: since under the same topic has another example under `topic#what it lacked`.
 EXAMPLES = {
     "order.placed.v3": {
@@ -117,6 +129,13 @@ EXAMPLES = {
     "order.payout-failed.v1": {"payout_id": "V1000000123-1", "surplus": NOTHING, "refund": EURO},
     "order.details-corrected.v2": {"details": BY_DAY, "price": PRICE},
     "order.email-corrected.v2": {"email": "new@example.com"},
+    "order.link-requested.v1": {"others": (OTHER,), "by_reference": False},
+    "order.mail-returned.v1": {
+        "mail_version": 4,
+        "mail_kind": "issued",
+        "why": "permanent",
+        "status": "5.1.1",
+    },
     "order.start-wished.v1": {"consent": None},
     "order.terms-changed.v1": {"terms": Terms(lead=timedelta(hours=24.5)), "before_mark": True},
     "order.outage-regarded.v1": {"outage": OUTAGE, "in_passing": True},
@@ -133,6 +152,7 @@ EXAMPLES = {
     },
     "order.validity-changed.v1": {"valid_from": AT, "valid_until": AT + timedelta(days=11)},
     "order.registration-rejected.v3": {"code": "other", "reason": "unknown plate"},
+    "order.withdrawn.v1": {"name": "Jana Nová"},
     "order.refund-requested.v2": {"amount": EURO, "reason": "customer"},
     "order.refunded.v1": {"refund_id": "back-2", "amount": EURO},
     "order.expired.v1": {},
@@ -169,6 +189,31 @@ EXAMPLES = {
     "bank-payment.return-failed.v1": {"payout_id": "P6b0d6a069c555c0b9b53-1"},
     "bank-payment.returned.v1": {"payout_id": "P6b0d6a069c555c0b9b53-1", "returned_on": date(2026, 6, 10)},
     "bank-payment.personal-data-erased.v1": {"classes": (DataClass.CONTACT,)},
+    "support-case.opened.v1": {
+        "originator_topic": "support-case",
+        "number": "C123456788",
+        "topic": Topic.QUESTION,
+        "channel": Channel.FORM,
+        "particulars": ASKER,
+        "language": "cs",
+        "message": "Žofie se ptá:\nkdy?",
+        "acknowledged": True,
+    },
+    "support-case.opened.v1#nothing": {
+        "originator_topic": "support-case",
+        "number": "C123456788",
+        "topic": Topic.MAIL_RETURNED,
+        "channel": Channel.SERVICE,
+        "particulars": Particulars(),
+        "language": "en",
+        "message": None,
+        "acknowledged": False,
+    },
+    "support-case.message-added.v1": {"channel": Channel.MAIL, "message": "a kde?"},
+    "support-case.answered.v1": {"text": "Zítra, Žofie.", "email": "Žofie@example.com", "link_generation": 2},
+    "support-case.closed.v1": {},
+    "support-case.reopened.v1": {},
+    "support-case.personal-data-erased.v1": {"classes": (DataClass.CONTACT, DataClass.VEHICLE)},
 }
 #: Bytes of every form that was ever written, by topic: those of today, and those from before there were keys.
 STORED_EXAMPLES = json.loads(STORED.read_text(encoding="utf-8"))
@@ -252,12 +297,16 @@ PERSONAL = [
     ("order.email-corrected.v2", {"new@example.com"}),
     ("order.vignette-issued.v1#document", {"K7-22 91"}),
     ("order.registration-rejected.v3", {"unknown plate"}),
+    ("order.withdrawn.v1", {"Jana Nová"}),
     ("order.refund-requested.v2", {"customer"}),
     ("order.payout-approved.v1", {"CZ5855000000001265098001"}),
     ("bank-payment.booked.v1", {"dálnice Žofie", "Jana Nová", "CZ5855000000001265098001"}),
     ("bank-payment.allocated.v1", {"as Jana told"}),
     ("bank-payment.reassignment-asked.v1", {"not from Jana"}),
     ("bank-payment.return-approved.v1", {"CZ5855000000001265098001", "Jana does not know either"}),
+    ("support-case.opened.v1", {"V1000000124", "Žofie@example.com", "mü-xž 12", "Žofie se ptá"}),
+    ("support-case.message-added.v1", {"a kde?"}),
+    ("support-case.answered.v1", {"Zítra, Žofie.", "Žofie@example.com"}),
 ]
 
 
@@ -283,7 +332,7 @@ def test_once_erased_an_event_reads_with_null_in_its_place(example, texts):
     assert not [text for text in texts if text in json.dumps(data, ensure_ascii=False)]
     assert data.keys() == said.keys()
     for name, value in data.items():
-        assert value in (None, said[name]) or name in {"details", "vignette", "entry"}
+        assert value in (None, said[name]) or name in {"details", "vignette", "entry", "particulars"}
 
 
 def test_a_sealed_text_opens_in_its_place_only():

@@ -78,6 +78,8 @@ async def test_a_placed_order_waits_for_its_money(row_of, shared_orders):
         "outstanding": 39900,
         "surplus": 0,
         "owed": 0,
+        "email_fails": False,
+        "has_document": False,
         "generation": 0,
         "start_wished": False,
         "twin_accepted": False,

@@ -521,6 +521,17 @@ async def test_a_corrected_address_is_owed_two_mails(given, readdressed):
     ]
 
 
+async def test_a_lost_link_is_owed_a_mail(given, sent):
+    """Promise 9: whoever asks for it, within the hour."""
+    order = an_order()
+    order.send_link([], NOON + HOUR)
+    assert await given(order, 9, columns="rule, due_at, limit_at, outcome") == [
+        ("link", NOON + 61 * MINUTE, NOON + 2 * HOUR, None)
+    ]
+    sent(order, 2, "link", NOON + HOUR + 2 * SECOND)
+    assert await given(order, 9, columns="state") == ["kept"]
+
+
 async def test_each_of_them_is_judged_alone(given, sent, readdressed):
     """One left in time; the other is at risk, then broken."""
     await given(readdressed, 8)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from vignettes.domain import errors, schedule
 from vignettes.domain.catalogue import Price, Product, product
@@ -129,6 +130,19 @@ class Document:
     media_type: str
     size: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedOrder:
+    """Another order of the same customer, as a mail with its link tells of it; `generation` is that of the link."""
+
+    order_id: UUID
+    number: str
+    product: str
+    starts_at: datetime
+    placed_at: datetime
+    status: Status
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)

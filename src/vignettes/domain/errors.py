@@ -106,6 +106,42 @@ class PaidOutAlready(DomainError):
     code = "conflict"
 
 
+class CaseNotFound(DomainError):
+    """There is no such case."""
+
+    code = "not_found"
+
+
+class CaseIsClosed(DomainError):
+    """The case is closed: a message of the customer opens it again, and then it can be answered."""
+
+    code = "conflict"
+
+
+class NoAddress(DomainError):
+    """There is no address to answer to: reach the customer by the way the request came, then close the case."""
+
+    code = "conflict"
+
+
+class CaseUnderWay(DomainError):
+    """The case is open: its personal data is needed until it is answered or closed."""
+
+    code = "conflict"
+
+
+class CaseForgotten(DomainError):
+    """Whom this case concerned was erased: open another one."""
+
+    code = "conflict"
+
+
+class SharedCaseNumber(DomainError):
+    """Several cases have this number: name the one that is meant by its case_id."""
+
+    code = "conflict"
+
+
 class CommandIdReused(DomainError):
     """This command_id was used for another command already."""
 

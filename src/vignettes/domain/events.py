@@ -5,7 +5,7 @@ from uuid import UUID
 
 from vignettes.domain.account import Payout
 from vignettes.domain.catalogue import Price
-from vignettes.domain.details import Consent, Consents, Details, Payment, Vignette
+from vignettes.domain.details import Consent, Consents, Details, LinkedOrder, Payment, Vignette
 from vignettes.domain.folding import Beginning, Evolving
 from vignettes.domain.money import Money
 from vignettes.domain.outages import Outage
@@ -96,6 +96,20 @@ class OrderEvents:
         TOPIC = "order.email-corrected.v2"
         email: ContactText
 
+    class LinkRequested(Event):
+        TOPIC = "order.link-requested.v1"
+        others: tuple[LinkedOrder, ...]
+        by_reference: bool
+
+    class MailReturned(Event):
+        """`mail_version` is that of the order's event which had called for it."""
+
+        TOPIC = "order.mail-returned.v1"
+        mail_version: int
+        mail_kind: str
+        why: str
+        status: str | None
+
     class StartWished(Event):
         TOPIC = "order.start-wished.v1"
         consent: Consent | None
@@ -152,6 +166,10 @@ class OrderEvents:
         TOPIC = "order.registration-rejected.v3"
         code: str
         reason: VehicleText
+
+    class OrderWithdrawn(Event):
+        TOPIC = "order.withdrawn.v1"
+        name: ContactText
 
     class RefundRequested(Event):
         TOPIC = "order.refund-requested.v2"

@@ -11,12 +11,13 @@ from eventsourcing.domain import Aggregate, event
 from vignettes.domain import errors, schedule
 from vignettes.domain.account import Account, Payout
 from vignettes.domain.catalogue import Price
+from vignettes.domain.corresponding import MOST_LINKS, PERMANENT, TO_OLD_ADDRESS, Corresponding
 from vignettes.domain.details import Consent, Consents, Details, Payment, Status, Vignette
 from vignettes.domain.events import OrderEvents
 from vignettes.domain.money import Money
 from vignettes.domain.outages import Outage
-from vignettes.domain.paying import Paying
 from vignettes.domain.personal import DataClass
+from vignettes.domain.registering import Registering
 from vignettes.domain.schedule import Terms
 
 WITHDRAWAL = timedelta(days=14)
@@ -26,7 +27,7 @@ USUAL = Terms()
 """What an order is served by unless the operator says otherwise."""
 
 
-class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
+class Order(Corresponding, Registering, Aggregate, created_event_name="OrderPlaced"):
     """A driver's wish for one vignette, from placing to issue or refund."""
 
     TOPIC = "order"
@@ -59,7 +60,11 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
         self.language = language
         self.consents = consents
         self.previous_email: str | None = None
+        self.email_since = 1
+        self.email_fails = False
+        self.returned: frozenset[tuple[int, str]] = frozenset()
         self.link_generation = 1
+        self.links_sent: tuple[datetime, ...] = ()
         self.account = Account.empty(price.total.currency)
         self.paid_at: datetime | None = None
         self.wished = False
@@ -78,6 +83,9 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
         self.person_called_at: datetime | None = None
         self.act_by: datetime | None = None
         self.vignette: Vignette | None = None
+        self.issued_at: datetime | None = None
+        self.withdrawn_at: datetime | None = None
+        self.withdrawn_by: str | None = None
         self.refund: Money | None = None
         self.refunded = False
         self.refunded_by: str | None = None
@@ -134,13 +142,6 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
             self.trigger_event(self.SurplusSetAside, timestamp=at, amount=over, reason="cheaper_product")
         self._hold_or_release(at)
 
-    def correct_email(self, email: str, at: datetime) -> None:
-        """Change where mails go; possible at any time (promise 8). The management link is renewed by it."""
-        if DataClass.CONTACT in self.erased:
-            raise errors.OrderClosed("The personal data of it was erased: nobody is written to any more.")
-        if email != self.email:
-            self.trigger_event(self.EmailCorrected, timestamp=at, email=email)
-
     def start_at_once(self, consent: Consent | None, at: datetime, *, consent_needed: bool = False) -> None:
         """Start for the customer (promise 3): a wish before payment (36), nothing the second time (35).
 
@@ -169,37 +170,6 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
             self._hold("start_passed", at)
         else:
             self._start(str(deadline.rule), deadline.due_at, None, at)
-
-    def record_issue(self, vignette: Vignette, generation: int, at: datetime) -> None:
-        """Keep the authority's confirmation of this start, once (case 46)."""
-        if not self.started_at or generation != self.generation:
-            raise errors.OrderClosed("That registration of it is not under way.")
-        if self.vignette is None:
-            self.trigger_event(self.VignetteIssued, timestamp=at, vignette=vignette)
-        elif self.vignette.number != vignette.number:
-            raise errors.OrderClosed(f"Vignette {self.vignette.number} was issued for it already.")
-
-    def record_rejection(self, code: str, reason: str, generation: int, at: datetime) -> None:
-        """Keep the authority's refusal of this start; the customer must act (cases 47, 49)."""
-        if self.vignette:
-            raise errors.OrderClosed("A vignette was issued for it already.")
-        if self.started_at and generation == self.generation:
-            self.trigger_event(self.RegistrationRejected, timestamp=at, code=code, reason=reason)
-
-    def call_person(self, why: str, act_by: datetime, generation: int, at: datetime) -> None:
-        """Call for a person, once for each start: its time gets short, and the authority has not answered."""
-        under_way = self.started_at and self.vignette is None and generation == self.generation
-        if under_way and self.person_called_at is None:
-            what = {"why": why, "act_by": act_by, "generation": generation}
-            self.trigger_event(self.PersonCalled, timestamp=at, **what)
-
-    def record_validity(self, valid_from: datetime, valid_until: datetime, at: datetime) -> None:
-        """Keep that the authority has changed the validity of what it issued (case 51)."""
-        if self.vignette is None:
-            raise errors.OrderClosed("No vignette was issued for it yet.")
-        if (valid_from, valid_until) != (self.vignette.valid_from, self.vignette.valid_until):
-            said = {"valid_from": valid_from, "valid_until": valid_until}
-            self.trigger_event(self.ValidityChanged, timestamp=at, **said)
 
     def erase(self, classes: Collection[DataClass], at: datetime) -> None:
         """Let go of who ordered, or for which vehicle. Refused while the order is under way (case 55)."""
@@ -275,7 +245,18 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
     @event(OrderEvents.EmailCorrected)
     def _email_corrected(self, email: str | None) -> None:
         self.previous_email, self.email = self.email, email
+        self.email_since, self.email_fails = self.version + 1, False
         self.link_generation += 1
+
+    @event(OrderEvents.LinkRequested)
+    def _link_requested(self, timestamp: datetime) -> None:
+        self.links_sent = (*self.links_sent, timestamp)[-MOST_LINKS:]
+
+    @event(OrderEvents.MailReturned)
+    def _mail_returned(self, mail_version: int, mail_kind: str, why: str) -> None:
+        self.returned |= {(mail_version, mail_kind)}
+        to_this_address = mail_version >= self.email_since and mail_kind != TO_OLD_ADDRESS
+        self.email_fails = self.email_fails or (why == PERMANENT and to_this_address)
 
     @event(OrderEvents.StartWished)
     def _start_wished(self, consent: Consent | None) -> None:
@@ -324,8 +305,8 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
         self.consents = (*self.consents, consent) if consent else self.consents
 
     @event(OrderEvents.VignetteIssued)
-    def _vignette_issued(self, vignette: Vignette) -> None:
-        self.vignette = vignette
+    def _vignette_issued(self, timestamp: datetime, vignette: Vignette) -> None:
+        self.vignette, self.issued_at = vignette, timestamp
 
     @event(OrderEvents.ValidityChanged)
     def _validity_changed(self, valid_from: datetime, valid_until: datetime) -> None:
@@ -341,6 +322,10 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
         self.rejected, self.rejection_code, self.rejection = True, code, reason
         self.started_at = None
         self._begin_generation(timestamp)
+
+    @event(OrderEvents.OrderWithdrawn)
+    def _order_withdrawn(self, timestamp: datetime, name: str | None) -> None:
+        self.withdrawn_at, self.withdrawn_by = timestamp, name
 
     @event(OrderEvents.RefundRequested)
     def _refund_requested(self, amount: Money) -> None:
@@ -360,7 +345,7 @@ class Order(Paying, Aggregate, created_event_name="OrderPlaced"):
     def _personal_data_erased(self, classes: tuple[DataClass, ...]) -> None:
         self.erased |= set(classes)
         if DataClass.CONTACT in classes:
-            self.email = self.previous_email = None
+            self.email = self.previous_email = self.withdrawn_by = None
         if DataClass.VEHICLE in classes:
             self.details = self.details.without_plate()
             self.rejection = None

@@ -10,6 +10,9 @@ from vignettes.domain.money import Money, zero
 from vignettes.domain.personal import DataClass
 from vignettes.domain.planning import Planning
 
+WITHDRAWN = "withdrawn"
+"""Why money goes back to a customer who has withdrawn from the contract."""
+
 
 class Refunding(Planning):
     """The decisions about money that goes back: the order's own when it ends, or what came in too much."""
@@ -32,6 +35,19 @@ class Refunding(Planning):
         if self.account.credited.amount <= 0:
             raise errors.NotPaid
         self.trigger_event(self.RefundRequested, timestamp=at, amount=self.account.credited, reason=reason)
+
+    def withdraw(self, name: str | None, at: datetime) -> None:
+        """Withdraw from the contract before the service is provided (2011/83/EU, Art. 9, 11a); money goes back."""
+        if self.withdrawn_at:
+            return
+        if self.started_at:
+            raise errors.NotRefundable
+        if not self.is_open:
+            raise errors.OrderClosed
+        is_paid_for = self.can_be_refunded
+        self.trigger_event(self.OrderWithdrawn, timestamp=at, name=name)
+        if is_paid_for:
+            self.request_refund(WITHDRAWN, at)
 
     def refund_unanswered(self, at: datetime) -> None:
         """Give the money back when a rejection was not answered in time (case 49); without money it just ends."""

@@ -37,6 +37,7 @@ class Standing:
     vignette: Vignette | None
     refund: Money | None
     refunded: bool
+    withdrawn_at: datetime | None
     expired: bool
 
     @property
@@ -59,8 +60,8 @@ class Standing:
 
     @property
     def is_open(self) -> bool:
-        """Neither on its way back to the payer nor expired."""
-        return self.refund is None and not self.expired
+        """Neither on its way back to the payer, nor expired, nor withdrawn from."""
+        return self.refund is None and not self.expired and self.withdrawn_at is None
 
     @property
     def can_be_corrected(self) -> bool:
@@ -85,7 +86,7 @@ class Standing:
             return Status.ISSUED
         if self.refund is not None:
             return Status.REFUNDED if self.refunded else Status.REFUND_PENDING
-        if self.expired:
+        if self.expired or self.withdrawn_at:
             return Status.EXPIRED
         if self.started_at:
             return Status.REGISTERING

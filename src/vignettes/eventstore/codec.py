@@ -19,16 +19,17 @@ from vignettes.domain.folding import Evolving
 from vignettes.domain.order import Order
 from vignettes.domain.payment import BankPayment
 from vignettes.domain.personal import DataClass, Personal
+from vignettes.domain.support_case import SupportCase
 from vignettes.eventstore.personal import Vault
 from vignettes.eventstore.upcasting import UPCASTERS, upcast
 
 ENVELOPE_VERSION = 1
-Kept = Order | BankPayment
+Kept = Order | BankPayment | SupportCase
 """What the log tells the history of. Each has ids of its own; commands and views know which they are about."""
 
-AGGREGATES: tuple[type[Kept], ...] = (Order, BankPayment)
+AGGREGATES: tuple[type[Kept], ...] = (Order, BankPayment, SupportCase)
 #: With these, keys are destroyed.
-ERASURES = (Order.PersonalDataErased, BankPayment.PersonalDataErased)
+ERASURES = (Order.PersonalDataErased, BankPayment.PersonalDataErased, SupportCase.PersonalDataErased)
 _INHERITED = frozenset({"originator_id", "originator_version", "timestamp", "originator_topic"})
 
 
@@ -55,7 +56,7 @@ class Recorded(NamedTuple):
     """
 
     position: int
-    #: Of the order, or the bank payment, that it happened to.
+    #: Of the order, the bank payment or the case that it happened to.
     order_id: UUID
     version: int
     type: str
@@ -74,7 +75,7 @@ class Recorded(NamedTuple):
 
 @cache
 def event_classes() -> dict[str, type[AggregateEvent]]:
-    """Return every event of an order or a bank payment by its topic."""
+    """Return every event of an order, a bank payment or a case by its topic."""
     found = {get_topic(each): each for aggregate in AGGREGATES for each in _events_of(aggregate)}
     return cast("dict[str, type[AggregateEvent]]", found)
 

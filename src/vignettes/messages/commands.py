@@ -113,6 +113,54 @@ class RequestRefund(Command):
     reason: Line | None = None
 
 
+class Withdraw(Command):
+    """Withdraw from the contract; possible until registration starts, and money that is here goes back (order page).
+
+    `name` is that of the customer, as the statement gives it.
+    """
+
+    subject = "orders.v1.withdraw"
+
+    order_id: UUID
+    name: Line | None = None
+
+
+class LinkedOrderForm(Message):
+    """Another order of the same customer, whose link goes into the same mail."""
+
+    order_id: UUID
+    order_number: Line
+    product: Line
+    starts_at: Instant
+    placed_at: Instant
+    status: Line
+    link_generation: Annotated[int, Field(ge=1)]
+
+
+class SendLink(Command):
+    """Mail the management link to the customer, with those of `others`; rarely enough to fill no mailbox (web).
+
+    `by_reference`: somebody has opened the page by the payment's reference.
+    """
+
+    subject = "orders.v1.send_link"
+
+    order_id: UUID
+    others: Annotated[tuple[LinkedOrderForm, ...], Field(max_length=20)] = ()
+    by_reference: bool = False
+
+
+class NoteReturnedMail(Command):
+    """A mail of this order came back, or was called spam (mailing service)."""
+
+    subject = "orders.v1.note_returned_mail"
+
+    order_id: UUID
+    message_id: Line
+    why: Literal["permanent", "complaint"]
+    status: Annotated[str, Field(pattern=r"^[245]\.[0-9]{1,3}\.[0-9]{1,3}$")] | None = None
+
+
 class StartDueRegistration(Command):
     """A trigger has come: start if this generation of the deadline still counts (registration service)."""
 
@@ -325,7 +373,8 @@ MoneyTold = ReceivePayment | ReversePayment | TakeBackPayment
 PayoutCommand = ApprovePayout | OrderPayout | FailPayout | ConfirmRefund
 MoneyCommand = ExpireOrder | RefundUnanswered | ReversePayment | TakeBackPayment | PayoutCommand
 PlanningCommand = RegardOutage | HoldAsTwin | ReleaseTwin | AcceptTwin | ChangeTerms
-InternalCommand = RegisteringCommand | PlanningCommand | MoneyCommand | EraseOrder
+CustomerCommand = Withdraw | SendLink | NoteReturnedMail
+InternalCommand = RegisteringCommand | PlanningCommand | MoneyCommand | CustomerCommand | EraseOrder
 AnyCommand = OpenCommand | InternalCommand
 
 COMMANDS: tuple[type[AnyCommand], ...] = get_args(AnyCommand)

@@ -113,6 +113,23 @@ class EmailCorrected(OrderEvent):
     """The customer's address was changed; which one is not told."""
 
 
+class LinkRequested(OrderEvent):
+    """The management link was mailed to the customer once more; also when the page was opened `by_reference`."""
+
+    by_reference: bool
+
+
+class MailReturned(OrderEvent):
+    """A mail to the customer came back for good, or was called spam."""
+
+    mail_kind: str
+    why: Literal["permanent", "complaint"]
+
+
+class OrderWithdrawn(OrderEvent):
+    """The customer has withdrawn from the contract; what money is here is told by refund-requested."""
+
+
 class StartWished(OrderEvent):
     """The customer wants the start at once, as soon as the money is there."""
 
@@ -224,6 +241,8 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "payout-failed": PayoutFailed,
     "details-corrected": DetailsCorrected,
     "email-corrected": EmailCorrected,
+    "link-requested": LinkRequested,
+    "mail-returned": MailReturned,
     "start-wished": StartWished,
     "terms-changed": TermsChanged,
     "outage-regarded": OutageRegarded,
@@ -236,6 +255,7 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "vignette-issued": VignetteIssued,
     "validity-changed": ValidityChanged,
     "registration-rejected": RegistrationRejected,
+    "order-withdrawn": OrderWithdrawn,
     "refund-requested": RefundRequested,
     "order-refunded": OrderRefunded,
     "order-expired": OrderExpired,

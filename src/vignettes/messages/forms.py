@@ -67,6 +67,9 @@ Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(plain_
 Text = Annotated[str, Field(max_length=2000), AfterValidator(plain_line)]
 AccountNumber = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_line)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+#: ISO 3166 or distinguishing sign; and the plate as on the vehicle, whose letters the domain judges.
+Country = Annotated[str, Field(min_length=1, max_length=3), AfterValidator(plain_line)]
+Plate = Annotated[str, Field(min_length=1, max_length=40)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(plain_line), AfterValidator(_mailbox)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 MinorUnits = Annotated[int, Field(ge=-(10**15), le=10**15)]
@@ -80,10 +83,10 @@ class Amount(Message):
 
 
 class VehicleForm(Message):
-    """A vehicle: country as ISO 3166 or distinguishing sign, plate as on the vehicle."""
+    """A vehicle."""
 
-    country: Annotated[str, Field(min_length=1, max_length=3), AfterValidator(plain_line)]
-    plate: Annotated[str, Field(min_length=1, max_length=40)]
+    country: Country
+    plate: Plate
 
 
 class ConsentForm(Message):

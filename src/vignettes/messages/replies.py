@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from vignettes.messages import bank_files, commands, outages, payments, queries
+from vignettes.messages import bank_files, commands, links, outages, payments, queries, support
 from vignettes.messages.answers import Answer, absent
 from vignettes.messages.forms import Amount, Message
 
@@ -91,6 +91,12 @@ class RefundGranted(Done):
     refund: Amount
 
 
+class Withdrawn(Done):
+    """The amount that goes back; null where none had come in."""
+
+    refund: Amount | None
+
+
 class Planned(Done):
     """When registration is due now; null where the order waits for something else."""
 
@@ -163,16 +169,21 @@ class History(Answer):
 
 
 class Mail(Answer):
-    """One mail that the log called for, and whether it left. One whose address was erased before never will."""
+    """One mail that the log called for, and whether it left. One whose address was erased before never will.
+
+    `returned`: it came back for good, or whoever got it called it spam (`return_kind` says which).
+    """
 
     kind: str
     to: str | None
     language: str
     subject: str
-    state: Literal["waiting", "retrying", "sent", "erased", "not_called"]
+    state: Literal["waiting", "retrying", "sent", "returned", "erased", "not_called"]
     message_id: str
     called_at: datetime
     sent_at: datetime | None
+    returned_at: datetime | None = None
+    return_kind: Literal["permanent", "complaint"] | None = None
 
 
 class Mails(Answer):
@@ -230,6 +241,7 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     commands.CorrectEmail: EmailNowCorrect,
     commands.RequestRefund: RefundGranted,
     commands.EraseOrder: Erased,
+    commands.Withdraw: Withdrawn,
     commands.RegardOutage: Planned,
     commands.AcceptTwin: Planned,
     commands.ChangeTerms: Planned,
@@ -254,6 +266,12 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     payments.ApproveRefund: PayoutsUnderWay,
     payments.PayOut: payments.PayoutFile,
     payments.AskBalance: payments.Balance,
+    support.OpenCase: support.CaseMoved,
+    support.AddMessage: support.CaseMoved,
+    support.AnswerCase: support.CaseMoved,
+    support.CloseCase: support.CaseMoved,
+    support.AskCases: support.Cases,
+    support.AskCase: support.CaseTold,
     outages.AskOutages: Outages,
     outages.AnnounceOutage: OutageOnRecord,
     outages.WithdrawOutage: OutageOnRecord,
@@ -261,4 +279,7 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     queries.AskHistory: History,
     queries.AskEmails: Mails,
     queries.FindOrders: FoundOrders,
+    links.RequestLink: links.LinkRequestTaken,
+    links.OpenPage: links.PageOpened,
+    links.AskDocument: links.DocumentGiven,
 }

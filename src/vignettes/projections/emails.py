@@ -8,12 +8,17 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from vignettes.domain import schedule
-from vignettes.domain.details import Status
+from vignettes.domain.catalogue import product
+from vignettes.domain.corresponding import TO_OLD_ADDRESS
+from vignettes.domain.details import LinkedOrder, Status
 from vignettes.domain.money import Money
 from vignettes.domain.order import Order
 from vignettes.domain.personal import DataClass
+from vignettes.domain.refunding import WITHDRAWN
+from vignettes.domain.support_case import SupportCase
 from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
+from vignettes.projections import case_mails
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
 #: Only the live edition calls for mails to be sent: a view that is built anew repeats none.
@@ -43,7 +48,9 @@ UPDATE effect.mails SET subject = NULL WHERE message_id IN (
 #: Made once: json.dumps makes one for each text that is not plain ASCII.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
-DEFINITION = Definition("emails", 2, ("emails",), ("emails",), _HANDOVER)
+DEFINITION = Definition(
+    "emails", 3, ("emails",), ("emails",), _HANDOVER, about=(Order.Event, SupportCase.Event)
+)
 
 #: Events that always call for one mail to the customer.
 _KIND_OF = {
@@ -57,10 +64,17 @@ _KIND_OF = {
     "SurplusSetAside": "refund",
     "RefundRequested": "refund",
     "OrderExpired": "expired",
+    "LinkRequested": "link",
+    "OrderWithdrawn": "withdrawn",
+    "OrderRefunded": "refunded",
+    "SurplusReturned": "refunded",
 }
 
 #: Events by which an order may wait for its money again.
 _LOSSES = (Order.PaymentReversed, Order.PaymentTakenBack)
+
+#: Events whose mail tells of their own amount.
+_OF_AN_AMOUNT = (Order.SurplusSetAside, Order.SurplusReturned, Order.OrderRefunded, *_LOSSES)
 
 #: The mail that tells where an order stands: sent again when the address was corrected (promise 8).
 _CURRENT = {
@@ -72,7 +86,7 @@ _CURRENT = {
     "issued": "issued",
     "action_needed": "rejected",
     "refund_pending": "refund",
-    "refunded": "refund",
+    "refunded": "refunded",
     "expired": "expired",
 }
 
@@ -88,18 +102,36 @@ class EmailsView(Table):
         self._called: list[Row] = []
         self._erased: dict[DataClass, list[UUID]] = {each: [] for each in DataClass}
 
-    def before(self, order: Order | None) -> bool:
-        """Note whether the order was paid already."""
-        return order is not None and order.is_paid
+    def before(self, order: Order | SupportCase | None) -> bool:
+        """Note whether an order was paid already."""
+        return isinstance(order, Order) and order.is_paid
 
-    def see(self, event: Recorded, order: Order, noted: bool) -> None:
-        for kind, recipient in calls(event, order, was_paid=noted):
-            self._called.append(self._row(kind, recipient, event, order))
-        if isinstance(event.event, Order.PersonalDataErased):
+    def see(self, event: Recorded, order: Order | SupportCase, noted: bool) -> None:
+        if isinstance(order, SupportCase):
+            self._called += [self._of_case(*called, event, order) for called in case_mails.calls(event)]
+        else:
+            called = calls(event, order, was_paid=noted)
+            self._called += [self._of_order(*each, event, order) for each in called]
+        if isinstance(event.event, (Order.PersonalDataErased, SupportCase.PersonalDataErased)):
             for erased in event.event.classes:
                 self._erased[erased].append(order.id)
 
-    def _row(self, kind: str, recipient: str | None, event: Recorded, order: Order) -> Row:
+    def _of_order(self, kind: str, recipient: str | None, event: Recorded, order: Order) -> Row:
+        return self._row(kind, recipient, event, order) | {
+            "facts": facts(event, order),
+            "contact": self._sealed(order, DataClass.CONTACT, _json(contact_facts(event, order))),
+            "vehicle": self._sealed(order, DataClass.VEHICLE, _json(vehicle_facts(event, order))),
+        }
+
+    def _of_case(self, kind: str, recipient: str | None, event: Recorded, case: SupportCase) -> Row:
+        contact = case_mails.contact_facts(event, recipient)
+        return self._row(kind, recipient, event, case) | {
+            "facts": case_mails.facts(event, case),
+            "contact": self._sealed(case, DataClass.CONTACT, _json(contact)),
+            "vehicle": None,
+        }
+
+    def _row(self, kind: str, recipient: str | None, event: Recorded, order: Order | SupportCase) -> Row:
         return {
             "order_id": order.id,
             "version": event.version,
@@ -107,14 +139,11 @@ class EmailsView(Table):
             "message_id": message_id(order.id, event.version, kind, self._domain),
             "recipient": self._sealed(order, DataClass.CONTACT, recipient),
             "language": order.language,
-            "facts": facts(event, order),
-            "contact": self._sealed(order, DataClass.CONTACT, _json(contact_facts(event, order))),
-            "vehicle": self._sealed(order, DataClass.VEHICLE, _json(vehicle_facts(event, order))),
             "called_at": event.recorded_at,
             "position": event.position,
         }
 
-    def _sealed(self, order: Order, data_class: DataClass, text: str | None) -> str | None:
+    def _sealed(self, order: Order | SupportCase, data_class: DataClass, text: str | None) -> str | None:
         # The keys may still be at hand when they are destroyed already.
         return None if data_class in order.erased else self._vault.shown(order.id, data_class, text)
 
@@ -140,21 +169,35 @@ class EmailsView(Table):
 
 
 def message_id(order_id: UUID, version: int, kind: str, domain: str) -> str:
-    """Return the Message-ID of the mail that an order's event called for."""
+    """Return the Message-ID of the mail that an event of an order, or a case, called for."""
     return f"<{order_id}.{version}.{kind}@{domain}>"
 
 
 def calls(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
     """Return kind and recipient of each mail that this event calls for."""
     if event.type == "EmailCorrected":
-        yield "address_changed", order.previous_email
-        yield _CURRENT[order.status], order.email
+        yield TO_OLD_ADDRESS, order.previous_email
+        yield from ((kind, order.email) for kind in _current(order))
+    elif isinstance(event.event, Order.RefundRequested) and event.event.reason == WITHDRAWN:
+        pass  # the withdrawal's own mail, which is called for at the same moment, tells of the money
     elif kind := _KIND_OF.get(event.type):
         yield kind, order.email
     elif isinstance(event.event, Order.OutageRegarded) and not event.event.in_passing:
         yield "brought_forward", order.email
     if order.is_open and not order.started_at:  # after the start money is awaited as a debt only
         yield from _about_money(event, order, was_paid=was_paid)
+    elif isinstance(event.event, _LOSSES) and event.event.amount and order.owed:
+        yield "owed", order.email
+
+
+def _current(order: Order) -> Iterator[str]:
+    """Return the mails that matter to whoever reads at a new address: all that stands now (promise 8)."""
+    if order.withdrawn_at:
+        yield "withdrawn"  # the acknowledgement is due to the customer, wherever the money is by now
+    if not order.withdrawn_at or order.refund is not None:
+        yield _CURRENT[order.status]
+    if order.owed:
+        yield "owed"
 
 
 def _about_money(event: Recorded, order: Order, *, was_paid: bool) -> Iterator[tuple[str, str | None]]:
@@ -189,6 +232,33 @@ def facts(event: Recorded, order: Order) -> dict[str, Any]:
         "reason": None if of else reason,
         "rejection_code": order.rejection_code,
         "link_generation": order.link_generation,
+        **_seldom(event, order),
+    }
+
+
+def _seldom(event: Recorded, order: Order) -> dict[str, Any]:
+    """Return what few mails tell of."""
+    said: dict[str, Any] = {}
+    if order.owed:
+        said["owed"] = order.owed
+    if order.withdrawn_at:
+        said["withdrawn_at"] = order.withdrawn_at
+    if isinstance(event.event, Order.LinkRequested):
+        said["linked"] = [_told(each) for each in event.event.others]
+        said["by_reference"] = event.event.by_reference
+    return said
+
+
+def _told(other: LinkedOrder) -> dict[str, Any]:
+    return {
+        "order_id": other.order_id,
+        "order_number": other.number,
+        "product": other.product,
+        "starts_at": other.starts_at,
+        "zone": product(other.product).zone_name,
+        "placed_at": other.placed_at,
+        "status": other.status,
+        "link_generation": other.generation,
     }
 
 
@@ -217,14 +287,18 @@ def _plan(event: Recorded, order: Order) -> dict[str, Any]:
 
 
 def _refund(event: Recorded, order: Order) -> Money | None:
-    if isinstance(event.event, (Order.SurplusSetAside, *_LOSSES)):
+    if isinstance(event.event, _OF_AN_AMOUNT):
         return event.event.amount
+    if order.withdrawn_at and order.refund is None:
+        return order.account.credited.positive()  # what is asked back at the same moment
     return order.refund
 
 
 def contact_facts(event: Recorded, order: Order) -> dict[str, Any]:
     """Return what a mail says of the person."""
     said = {"email": order.email, "old_email": order.previous_email}
+    if order.withdrawn_by:
+        said["name"] = order.withdrawn_by
     return said | _reason_of(event, order, DataClass.CONTACT)
 
 

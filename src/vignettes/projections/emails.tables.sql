@@ -14,8 +14,8 @@ CREATE TABLE {emails} (
 );
 CREATE INDEX ON {emails} (position);
 COMMENT ON TABLE {emails} IS 'The mails that the log calls for; whether they left is effect.mails.';
-COMMENT ON COLUMN {emails}.order_id IS 'The order that it is about.';
-COMMENT ON COLUMN {emails}.version IS 'Version of the order whose event called for the mail.';
+COMMENT ON COLUMN {emails}.order_id IS 'The order, or the case of support, that it is about.';
+COMMENT ON COLUMN {emails}.version IS 'Version of it whose event called for the mail.';
 COMMENT ON COLUMN {emails}.kind IS 'Which mail: placed, paid, underpaid, started, issued, ...';
 COMMENT ON COLUMN {emails}.message_id IS 'The Message-ID: follows from order, version and kind.';
 COMMENT ON COLUMN {emails}.recipient IS 'Where it goes; null once erased, and then it is not sent any more. Sealed in the table.';

@@ -12,7 +12,7 @@ from vignettes.eventstore.codec import Recorded
 from vignettes.eventstore.personal import Vault
 from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
-DEFINITION = Definition("order_status", 3, ("order_status",), ("order_status",))
+DEFINITION = Definition("order_status", 4, ("order_status",), ("order_status",))
 
 #: What the table keeps sealed, and by which key.
 _SEALED = {
@@ -66,6 +66,7 @@ def row(order: Order, position: int) -> Row:
         "email": order.email,
         "language": order.language,
         "link_generation": order.link_generation,
+        "email_fails": order.email_fails,
         "can_be_corrected": order.can_be_corrected,
         "can_be_refunded": order.can_be_refunded,
         "placed_at": order.created_on,
@@ -144,4 +145,7 @@ def _outcome(order: Order) -> Row:
         "vignette_valid_from": vignette.valid_from if vignette else None,
         "vignette_valid_until": vignette.valid_until if vignette else None,
         "authorisation_code": vignette.authorisation_code if vignette else None,
+        "has_document": vignette is not None and vignette.document is not None,
+        "issued_at": order.issued_at,
+        "withdrawn_at": order.withdrawn_at,
     }

@@ -12,6 +12,7 @@ CREATE OR REPLACE VIEW read.order_status AS
            -- Views of others rely on this one, and it can only be added to: what is new comes last.
            o.consent_text_version, o.consent_language, o.twin_accepted, o.held_because_of, o.person_called_at, o.act_by,
            o.rejection_code,
-           personal.opened(o.authorisation_code, k.vehicle_view) AS authorisation_code, o.owed
+           personal.opened(o.authorisation_code, k.vehicle_view) AS authorisation_code, o.owed,
+           o.email_fails, o.has_document, o.issued_at, o.withdrawn_at
     FROM view.order_status o LEFT JOIN personal.keys k USING (order_id);
 COMMENT ON VIEW read.order_status IS 'One row per order: where it stands. Amounts in minor units of currency, times as instants.';

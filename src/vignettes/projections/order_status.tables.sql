@@ -49,12 +49,16 @@ CREATE TABLE {order_status} (
     act_by            timestamptz,
     rejection_code    text,
     authorisation_code bytea,
-    owed              bigint NOT NULL
+    owed              bigint NOT NULL,
+    email_fails       boolean NOT NULL,
+    has_document      boolean NOT NULL,
+    issued_at         timestamptz,
+    withdrawn_at      timestamptz
 );
 CREATE INDEX ON {order_status} (starts_at) WHERE status = 'registering';
 CREATE INDEX ON {order_status} (status, updated_at);
 CREATE INDEX ON {order_status} (currency, outstanding, placed_at) WHERE status IN ('awaiting_payment', 'partially_paid');
-CREATE INDEX ON {order_status} (position) WHERE email IS NULL;
+CREATE INDEX ON {order_status} (position) WHERE email IS NULL OR plate IS NULL;
 CREATE INDEX ON {order_status} (currency) WHERE owed > 0;
 COMMENT ON TABLE {order_status} IS 'One row per order: where it stands. Amounts in minor units of currency, times as instants.';
 COMMENT ON COLUMN {order_status}.order_id IS 'The order; follows from its number.';
@@ -108,3 +112,7 @@ COMMENT ON COLUMN {order_status}.act_by IS 'Until when that person must have act
 COMMENT ON COLUMN {order_status}.rejection_code IS 'plate_not_accepted, already_covered, period_not_accepted, vehicle_not_accepted or other.';
 COMMENT ON COLUMN {order_status}.authorisation_code IS 'With it the driver can turn to the authority itself. Sealed in the table.';
 COMMENT ON COLUMN {order_status}.owed IS 'Owed to us: money that was taken back after it had been spent on a vignette, or had gone back to the payer; else 0.';
+COMMENT ON COLUMN {order_status}.email_fails IS 'A mail to the address came back for good; until it is corrected.';
+COMMENT ON COLUMN {order_status}.has_document IS 'The authority gave a document of its own with the vignette.';
+COMMENT ON COLUMN {order_status}.issued_at IS 'When the authority''s confirmation was recorded.';
+COMMENT ON COLUMN {order_status}.withdrawn_at IS 'When the customer withdrew from the contract.';

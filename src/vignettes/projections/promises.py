@@ -1,7 +1,7 @@
 """The promises as the record can measure them: what each order was promised, until when, and when it was done.
 
-Three of the promises leave no trace in the events of an order, and have no rows: that an order is found without its
-link (9), that support is one step away (11), and what every mail carries (12).
+Two of the promises leave no trace in the events of an order, and have no rows: that support is one step away (11), and
+what every mail carries (12).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from vignettes.projections.view import Definition, Edition, Row, Table, upsert, 
 MARK_LIMIT = timedelta(minutes=5)
 #: What is done at once is done within this time (promise 3).
 AT_ONCE_LIMIT = timedelta(minutes=1)
-#: When a mail should have left (promises 6 and 8), and when at the latest.
+#: When a mail should have left (promises 6, 8 and 9), and when at the latest.
 MAIL_DUE, MAIL_LIMIT = timedelta(minutes=1), timedelta(hours=1)
 #: When a refund should have left, and when at the latest: the legal time for reimbursing after a withdrawal.
 REFUND_DUE, REFUND_LIMIT = timedelta(days=1), timedelta(days=14)
@@ -38,7 +38,7 @@ WHERE p.order_id = e.order_id AND p.promise = ANY(e.promises) AND p.occasion = c
   AND (p.outcome IS NULL OR (e.outcome = 'violated' AND p.outcome <> 'violated'))
 """
 
-DEFINITION = Definition("promises", 3, ("promises",), ("promises", "promise_days"))
+DEFINITION = Definition("promises", 4, ("promises",), ("promises", "promise_days"))
 
 
 class Promise(IntEnum):
@@ -52,12 +52,15 @@ class Promise(IntEnum):
     MAIL_OF_PAYMENT = 6
     CORRECTIONS = 7
     ADDRESS = 8
+    FOUND = 9
     MONEY_BACK = 10
 
 
 #: One of these is given for each generation of an order that waits for its start.
 _STARTS = (Promise.AT_THE_MARK, Promise.SAME_DAY, Promise.AT_ONCE)
-_MAILS = (Promise.MAIL_OF_PAYMENT, Promise.ADDRESS)
+_MAILS = (Promise.MAIL_OF_PAYMENT, Promise.ADDRESS, Promise.FOUND)
+#: The mails of which one was promised, whatever calls for them.
+_PROMISED = {"paid": Promise.MAIL_OF_PAYMENT, "link": Promise.FOUND}
 
 _PROMISE_OF = {Rule.GRACE: Promise.SAME_DAY, Rule.AT_ONCE: Promise.AT_ONCE}
 _LIMIT_OF = {Promise.AT_THE_MARK: MARK_LIMIT, Promise.AT_ONCE: AT_ONCE_LIMIT}
@@ -144,8 +147,8 @@ class PromisesView(Table):
     def _see_mails(self, event: Recorded, order: Order, *, was_paid: bool) -> None:
         is_correction = event.type == "EmailCorrected"
         for kind, _ in calls(event, order, was_paid=was_paid):
-            if is_correction or kind == "paid":
-                promise = Promise.ADDRESS if is_correction else Promise.MAIL_OF_PAYMENT
+            promise = Promise.ADDRESS if is_correction else _PROMISED.get(kind)
+            if promise:
                 began = event.recorded_at
                 mail = Word(promise, event.version, kind, began + MAIL_DUE, began + MAIL_LIMIT)
                 self._give(event, mail, message_id=message_id(order.id, event.version, kind, self._domain))

@@ -1,6 +1,7 @@
 """Official documents: what we take for one, and how it is kept."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import structlog
@@ -13,6 +14,8 @@ log = structlog.get_logger(__name__)
 LONGEST_DOCUMENT = 500_000
 PDF = "application/pdf"
 _NONCE_BYTES = 12
+#: What a file name is spared, whatever an authority's number holds.
+_NOT_IN_FILE_NAMES = re.compile(r"[^0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ def opened(kept: SealedDocument, key: bytes) -> Document:
     nonce, content = kept.sealed[:_NONCE_BYTES], kept.sealed[_NONCE_BYTES:]
     plain = AESGCM(_own_key(key)).decrypt(nonce, content, kept.media_type.encode())
     return Document(kept.media_type, plain)
+
+
+def document_name(number: str, document: Document) -> str:
+    """Return how a document is called where it is saved, by the number of its vignette."""
+    subtype = document.media_type.rpartition("/")[2]
+    return f"vignette-{_NOT_IN_FILE_NAMES.sub('-', number)}.{subtype}"
 
 
 def _own_key(key: bytes) -> bytes:
