@@ -50,7 +50,7 @@ bench: $(VENV)/installed-dev ## Measure throughput and latency here, with a plot
 	@$(BIN)/python -m benchmarks
 
 .PHONY: queries
-queries: $(VENV)/installed-dev ## Measure queries to views of a million orders (ORDERS=10000000 for ten)
+queries: $(VENV)/installed-dev ## Measure queries and pages among a million orders (ORDERS=10000000 for ten)
 	@$(BIN)/python -m benchmarks --only W8 $(if $(ORDERS),--orders $(ORDERS))
 
 .PHONY: growth
@@ -73,6 +73,14 @@ check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 
+.PHONY: texts
+texts: $(VENV)/installed-dev ## Bring the translators' catalogues up to date with the texts that are asked for
+	@$(BIN)/python -m tools.texts
+
+.PHONY: screens
+screens: $(VENV)/installed-dev ## Take the pictures of the customers' pages in docs/screens anew (needs Chromium)
+	@PYTHONPATH=tests $(BIN)/python -m tools.screens
+
 .PHONY: lock
 lock: $(VENV)/installed-dev ## Choose the versions of all dependencies anew, with hashes
 	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox \
@@ -90,7 +98,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; orders and keys in .data stay
 	@rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@find src tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is as new as the locks it was made from, so the second time needs neither pip nor a network.
 $(VENV)/installed-run: requirements/run.txt pyproject.toml | $(VENV)/bin/python

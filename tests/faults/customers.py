@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from eventstore_helpers import ask
 from service import Service, until
@@ -24,6 +25,7 @@ class Customer:
     number: int
     mark: str
     order: dict[str, Any] = field(default_factory=dict)
+    case_id: str = ""
 
     @property
     def story(self) -> str:
@@ -46,6 +48,32 @@ class Customer:
         self.order = await service.place(vehicle=vehicle, email=self.email(0))
         assert (await service.pay(self.order))["ok"]
         await getattr(self, f"_{self.story}")(service)
+
+    async def asks(self, service: Service) -> None:
+        """Ask support for something on the order's page, and be answered; the case is closed then."""
+        told = {"topic": "question", "channel": "page", "language": "en", "order_id": self.order_id}
+        # At the order's own address, so that the mails say which order they belong to.
+        email = self.email(1 if self.story == "corrected" else 0)
+        known = {"email": email, "country": "CZ", "plate": self.plate(0)}
+        words = f"Write to {self.email(1)} of {self.plate(1)}"
+        case = await self._support(service, "open", **told, **known, message=words)
+        self.case_id = case["case_id"]
+        await until(lambda: self._shown(service))
+        named = {"case_id": self.case_id, "actor": "anna"}
+        await self._support(service, "answer", **named, text=f"{words}: we will")
+        await self._support(service, "close", **named)
+
+    async def case(self, service: Service) -> dict[str, Any]:
+        """Return the case, with all that was written."""
+        return await service.ask("support.v1.case", case_id=self.case_id)
+
+    async def _shown(self, service: Service) -> bool:
+        return (await self.case(service))["ok"]
+
+    async def _support(self, service: Service, subject: str, **body: Any) -> dict[str, Any]:
+        reply = await service.ask(f"support.v1.{subject}", command_id=uuid4(), **body)
+        assert reply["ok"], reply
+        return reply
 
     async def _plain(self, service: Service) -> None:
         await self._done(service, "start_registration")

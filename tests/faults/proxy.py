@@ -182,3 +182,16 @@ def through(proxy: Proxy, database: str) -> str:
     parts = conninfo_to_dict(database)
     user, name = parts["user"], parts["dbname"]
     return f"postgresql://{user}@127.0.0.1:{proxy.port}/{name}?sslmode=disable&gssencmode=disable"
+
+
+# --- SMTP
+
+
+async def smtp_framing(reader: StreamReader, sender: From, first: bool) -> bytes:
+    """Read one line: a command, a reply, or a line of a mail."""
+    return await reader.readuntil(b"\n")
+
+
+def before_smtp(port: int, judge: Callable[[], Judge]) -> Proxy:
+    """Return a proxy before a mail server on a loopback port."""
+    return Proxy(lambda: asyncio.open_connection("127.0.0.1", port), smtp_framing, judge)

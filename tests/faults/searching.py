@@ -28,7 +28,10 @@ def files_with(folder: Path, forms: Iterable[bytes]) -> dict[str, list[str]]:
     wanted = list(forms)
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # whoever runs meanwhile has let go of it
         if held := [form.decode("latin-1") for form in wanted if form in content]:
             found[str(path.relative_to(folder))] = held
     return found

@@ -49,6 +49,7 @@ async def test_no_byte_of_an_erased_order_is_left(data_dir, size, tell):
             await customer.orders(service)
         for customer in customers:
             await customer.ended(service)
+            await customer.asks(service)
         await all_is_told(database)
         _is_in_the_sandbox_only(data_dir, GONE)
         _is_in_the_sandbox_only(data_dir, KEPT)
@@ -56,6 +57,7 @@ async def test_no_byte_of_an_erased_order_is_left(data_dir, size, tell):
 
         await _erase(running, gone)
 
+        await _forgotten_by_support(service, gone)
         await all_is_told(database)
         await _forgotten_by_the_authority(service, gone)
         assert await _known_of(service, database, kept) == before
@@ -103,8 +105,9 @@ async def _known_of(service, database, customers):
     numbers = [customer.order["order_number"] for customer in customers]
     mails = [(await service.ask("sandbox.v1.inbox", order_number=each))["messages"] for each in numbers]
     vehicles = [row for row in await service.registrations() if row["order_id"] in ids]
-    assert all([*rows[:2], histories, vehicles, *mails])
-    return rows, histories, mails, vehicles
+    cases = [await customer.case(service) for customer in customers]
+    assert all([*rows[:2], histories, vehicles, *mails, *(case["thread"] for case in cases)])
+    return rows, histories, mails, vehicles, cases
 
 
 async def _erase(running, customers):
@@ -122,6 +125,18 @@ async def _forgotten_by_the_authority(service, customers):
 
     async def look():
         return {row["plate"] for row in await service.registrations() if row["order_id"] in ids} == {""}
+
+    await until(look)
+
+
+async def _forgotten_by_support(service, customers):
+    """The cases let go of whom they concern by themselves, after the orders; what was written is null then."""
+
+    async def look():
+        cases = [await customer.case(service) for customer in customers]
+        texts = {said["text"] for case in cases for said in case["thread"]}
+        known = {case["case"][name] for case in cases for name in ("email", "plate", "message")}
+        return texts | known == {None}
 
     await until(look)
 

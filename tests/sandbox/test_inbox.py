@@ -55,7 +55,11 @@ async def test_a_message_is_kept_decoded(inbox):
     assert message["text"] == "Bonne route à vous.\n"
     assert message["html"] == "<p>Bonne route à vous.</p>\n"
     assert message["received_at"] == NOON.isoformat()
-    assert set(message) == {"to", "subject", "message_id", "headers", "text", "html", "received_at"}
+    assert message["sender"] == "orders@vignettes.example"
+    assert message["attachments"] == []
+    assert set(message) == {
+        "to", "sender", "subject", "message_id", "headers", "text", "html", "attachments", "received_at",
+    }  # fmt: skip
 
 
 async def test_messages_are_found_by_recipient_and_by_order(inbox):

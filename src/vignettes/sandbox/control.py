@@ -6,8 +6,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from vignettes.domain.errors import InvalidValue
 from vignettes.messages.forms import Instant, Message, wrong
 from vignettes.sandbox.authority import Authority
+from vignettes.sandbox.bouncing import Bounce, Bouncing
 from vignettes.sandbox.clock import MovableClock
 from vignettes.sandbox.faults import REJECTIONS, Mode
 from vignettes.sandbox.inbox import Inbox
@@ -93,19 +95,40 @@ class Arrived(BaseModel):
     messages: list[dict[str, Any]]
 
 
-class Control:
-    """Answers the three subjects of the sandbox."""
+class BounceMail(Message):
+    """Let a mail that arrived come back, as its recipient's mail server, or its reader, would have it."""
 
-    def __init__(self, clock: MovableClock, authority: Authority, inbox: Inbox) -> None:
+    message_id: Annotated[str, Field(min_length=1, max_length=998)]
+    kind: str
+
+    @model_validator(mode="after")
+    def _names_a_kind(self) -> Self:
+        if self.kind not in set(Bounce):
+            raise wrong("kind", f"is not one of {', '.join(Bounce)}")
+        return self
+
+
+class Bounced(BaseModel):
+    """Where the report went: the address that the mail was sent from."""
+
+    to: str
+
+
+class Control:
+    """Answers the subjects of the sandbox."""
+
+    def __init__(self, clock: MovableClock, authority: Authority, inbox: Inbox, bouncing: Bouncing) -> None:
         self._clock = clock
         self._authority = authority
         self._inbox = inbox
+        self._bouncing = bouncing
 
     def register(self, endpoints: Endpoints) -> None:
         """Answer the subjects of the sandbox."""
         endpoints.answer("sandbox.v1.clock", QUEUE, MoveClock, Now, self._move)
         endpoints.answer("sandbox.v1.authority", QUEUE, AskAuthority, Register, self._ask_authority)
         endpoints.answer("sandbox.v1.inbox", QUEUE, AskInbox, Arrived, self._ask_inbox)
+        endpoints.answer("sandbox.v1.bounce", QUEUE, BounceMail, Bounced, self._bounce)
 
     async def _move(self, request: MoveClock, _: UUID | None) -> Now:
         if request.now is not None:
@@ -124,3 +147,10 @@ class Control:
 
     async def _ask_inbox(self, request: AskInbox, _: UUID | None) -> Arrived:
         return Arrived(messages=self._inbox.messages(request.to, request.order_number))
+
+    async def _bounce(self, request: BounceMail, _: UUID | None) -> Bounced:
+        mail = self._inbox.message(request.message_id)
+        if mail is None:
+            raise InvalidValue("No mail with this Message-ID has arrived.", field="message_id")
+        self._bouncing.deliver(Bounce(request.kind), mail, await self._clock.now())
+        return Bounced(to=mail["sender"])

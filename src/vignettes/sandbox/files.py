@@ -20,6 +20,13 @@ def opened(path: Path, schema: str) -> sqlite3.Connection:
     return file
 
 
+def with_column(file: sqlite3.Connection, table: str, column: str, definition: str) -> None:
+    """Add a column to a table that an earlier release has made without it."""
+    known = {row["name"] for row in file.execute("select name from pragma_table_info(?)", (table,))}
+    if column not in known:
+        file.execute(f"alter table {table} add column {column} {definition}")
+
+
 def wiped(file: sqlite3.Connection) -> None:
     """Let no byte of what was deleted be left: the journal is brought into the file, and emptied."""
     busy, *_ = file.execute("pragma wal_checkpoint(truncate)").fetchone()

@@ -35,7 +35,8 @@ SCHEMA = """
         headers text not null,
         text text not null,
         html text not null,
-        received_at text not null
+        received_at text not null,
+        attachments text not null default '[]'
     );
     create table if not exists forgotten (
         order_number text primary key,
@@ -45,9 +46,10 @@ SCHEMA = """
 
 INSERT = """
     insert into messages
-        (recipients, sender, subject, message_id, order_number, headers, text, html, received_at)
+        (recipients, sender, subject, message_id, order_number, headers, text, html, received_at, attachments)
     values
-        (:recipients, :sender, :subject, :message_id, :order_number, :headers, :text, :html, :received_at)
+        (:recipients, :sender, :subject, :message_id, :order_number, :headers, :text, :html, :received_at,
+         :attachments)
 """
 
 FIND = """
@@ -86,6 +88,7 @@ class Inbox:
 
     def __init__(self, path: Path, *, now: Now, port: int = 0) -> None:
         self._db = files.opened(path, SCHEMA)
+        files.with_column(self._db, "messages", "attachments", "text not null default '[]'")
         self._now = now
         self._sessions: WeakSet[SMTP] = WeakSet()
         self._server: asyncio.Server | None = None
@@ -119,6 +122,14 @@ class Inbox:
         """Return what arrived, oldest first: to one envelope recipient, of one order (header or text)."""
         found = self._db.execute(FIND, {"to": to, "order_number": order_number})
         return [_shown(row) for row in found]
+
+    def message(self, message_id: str) -> dict[str, Any] | None:
+        """Return the mail with this Message-ID, as it arrived last."""
+        found = self._db.execute(
+            "select * from messages where message_id = ? order by id desc", (message_id,)
+        )
+        row = found.fetchone()
+        return _shown(row) if row else None
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Keep one delivery, or refuse it for good with 550."""
@@ -174,6 +185,7 @@ def _row(content: bytes) -> dict[str, str]:
         "headers": json.dumps(headers, ensure_ascii=False),
         "text": _part(message, "plain"),
         "html": _part(message, "html"),
+        "attachments": json.dumps([part.get_filename() for part in message.iter_attachments()]),
     }
 
 
@@ -226,10 +238,12 @@ def _part(message: EmailMessage, kind: str) -> str:
 def _shown(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "to": row["recipients"],
+        "sender": row["sender"],
         "subject": row["subject"],
         "message_id": row["message_id"],
         "headers": json.loads(row["headers"]),
         "text": row["text"],
         "html": row["html"],
+        "attachments": json.loads(row["attachments"]),
         "received_at": row["received_at"],
     }

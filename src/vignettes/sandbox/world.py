@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from vignettes.sandbox.authority import Authority, AuthorityRegister
+from vignettes.sandbox.bouncing import Bouncing
 from vignettes.sandbox.clock import MovableClock
 from vignettes.sandbox.control import Control
 from vignettes.sandbox.forgetting import Forgetting
@@ -17,13 +18,21 @@ class World:
 
     name = "sandbox"
 
-    def __init__(self, folder: Path, clock: MovableClock, *, authority_port: int, smtp_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: MovableClock,
+        *,
+        authority_port: int,
+        smtp_port: int,
+        returns: Path | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._register = AuthorityRegister(folder / "authority.sqlite")
         self._authority = Authority(self._register, now=clock.now)
         self._inbox = Inbox(folder / "inbox.sqlite", now=clock.now, port=smtp_port)
         self._authority_port = authority_port
-        self._control = Control(clock, self._authority, self._inbox)
+        self._control = Control(clock, self._authority, self._inbox, Bouncing(returns or folder / "returns"))
         self._forgetting = Forgetting(self._register, self._inbox)
 
     def register(self, endpoints: Endpoints) -> None:

@@ -1,11 +1,10 @@
 """The mailer: sends what the emails view calls for, and remembers apart from the view what has left."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -15,101 +14,139 @@ from psycopg.rows import dict_row
 
 from vignettes.eventstore.personal import sealed_for_view
 from vignettes.projections.digesting import CHANNEL as VIEWS
+from vignettes.services import refusing
+from vignettes.services.posting import Posting
+from vignettes.services.returns import recording
+from vignettes.services.returns.reading import Meaning
 from vignettes.services.waking import Worker
 from vignettes.services.writing import Writing
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
-_TIMEOUT = 10.0
-#: The whole of one mail, well below the time after which the database ends an idle transaction.
-_LIMIT_SECONDS = 20.0
-_FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
+#: So many mails are under way at a time: a server that takes minutes over one holds back none of the others.
+LANES = 4
+#: How long a server may take to answer the call; RFC 5321 (4.5.3.2) would give it five minutes.
+_CONNECT_SECONDS = 30.0
+#: For each reply, as RFC 5321 (4.5.3.2.6) asks for the last one: who gives up sooner than the server sends twice. No
+#: transaction is open meanwhile; the database would end an idle one after half a minute.
+REPLY_SECONDS = 600.0
+#: The whole of one mail, whatever a server does between replies.
+_LIMIT_SECONDS = 700.0
 #: How long a mail under way may still take when we are told to stop.
 _GRACE_SECONDS = 4.0
 
-_NEXT = """
-SELECT e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
+#: What waits to be sent, by the real clock; `whose` is one customer of one order.
+WAITING: LiteralString = """
+SELECT m.message_id, m.order_id, m.position, m.order_id::text || encode(e.recipient, 'hex') AS whose
+FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
+WHERE m.sent_at IS NULL AND m.returned_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
+"""
+_AGAIN: LiteralString = """
+SELECT m.message_id, m.order_id, m.position, m.order_id::text || encode(e.recipient, 'hex') AS whose
+FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
+WHERE m.again_at <= clock_timestamp() AND coalesce(m.retry_at <= clock_timestamp(), true)
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
+"""
+# Whoever takes a mail holds a lock of its session, which ends with the process however that dies: no transaction is
+# open while a server thinks. One customer of one order is written to in order.
+_TAKE: LiteralString = f"""
+WITH waiting AS MATERIALIZED (
+    ({WAITING} ORDER BY m.position, m.message_id LIMIT 64) UNION ALL ({_AGAIN} ORDER BY m.again_at LIMIT 16))
+SELECT message_id FROM waiting WHERE pg_try_advisory_lock(hashtextextended(whose, 0)) LIMIT 1
+"""  # noqa: S608  # statements of this module
+_LET_GO: LiteralString = "SELECT pg_advisory_unlock_all()"
+# Looked at once more, now that nobody else can send it.
+_TAKEN: LiteralString = """
+UPDATE effect.mails m SET return_tag = %(tag)s
+FROM view.emails e JOIN personal.keys k ON k.order_id = e.order_id
+     LEFT JOIN effect.documents d
+     ON e.kind = 'issued' AND (d.order_id, d.digest) = (e.order_id, e.facts ->> 'document')
+WHERE m.message_id = %(message_id)s AND e.message_id = m.message_id AND m.returned_at IS NULL
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
+  AND (m.sent_at IS NULL OR m.again_at <= clock_timestamp()) AND coalesce(m.retry_at <= clock_timestamp(), true)
+RETURNING e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
        personal.opened(e.recipient, k.contact_view) AS recipient,
        personal.opened(e.contact, k.contact_view)::jsonb AS contact,
        personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle,
-       k.vehicle_view AS vehicle_key, coalesce(m.attempts, 0) AS attempts,
+       k.vehicle_view AS vehicle_key, m.attempts,
+       coalesce(extract(epoch FROM clock_timestamp() - m.failing_since), 0)::float8 AS failing_seconds,
        d.media_type AS document_type, d.size AS document_size, d.sealed AS document
-FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
-     LEFT JOIN effect.documents d
-     ON e.kind = 'issued' AND (d.order_id, d.digest) = (e.order_id, e.facts ->> 'document')
-WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
-  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
-ORDER BY m.position, m.message_id LIMIT 1 FOR UPDATE OF m SKIP LOCKED
 """
-_ANY = """
-SELECT 1 FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
-WHERE m.sent_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
-  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL LIMIT 1
-"""
-_SENT = """
+# It may be known already that it came back, and is to be sent again later on.
+_SENT: LiteralString = """
 UPDATE effect.mails
-SET attempts = attempts + 1, sent_at = clock.now(), subject = %(subject)s, retry_at = NULL, last_error = NULL
+SET attempts = attempts + 1, sent_at = coalesce(sent_at, clock.now()), subject = %(subject)s,
+    retry_at = NULL, last_error = NULL, failing_since = NULL,
+    again_at = CASE WHEN again_at > clock_timestamp() THEN again_at END
 WHERE message_id = %(message_id)s
 """
-_FAILED = """
+_FAILED: LiteralString = """
 UPDATE effect.mails
-SET attempts = attempts + 1, retry_at = clock_timestamp() + %(retry)s * interval '1 s', last_error = %(error)s
+SET attempts = attempts + 1, failing_since = coalesce(failing_since, clock_timestamp()),
+    retry_at = clock_timestamp() + %(retry)s * interval '1 s', last_error = %(error)s
 WHERE message_id = %(message_id)s
 """
+
+Row = dict[str, Any]
 
 
 class Mailing:
-    """Sends one mail at a time; its row is locked until the server has taken it and that is on record.
+    """Sends a few mails at a time; each is held by its lane until the server has taken it and that is on record.
 
-    A crash between the server's yes and our record sends it again under the same Message-ID (I7).
+    A crash between the server's yes and our record sends it again, the same to the byte, under the same Message-ID
+    (I7).
     """
 
     name = "mailing"
 
-    def __init__(self, conninfo: str, smtp_url: str, writing: Writing) -> None:
+    def __init__(self, conninfo: str, smtp_url: str, writing: Writing, posting: Posting) -> None:
         self._smtp_url = smtp_url
         self._writing = writing
-        self._worker = Worker(self.name, conninfo, (VIEWS,), self._work)
+        self._posting = posting
+        # The first is woken; the others look now and then, and so find what the first can't do alone.
+        wakings = [(VIEWS,), *[()] * (LANES - 1)]
+        self._lanes = [Worker(self.name, conninfo, waking, self._work) for waking in wakings]
 
     async def run(self) -> None:
         """Send until cancelled."""
-        await self._worker.run()
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self._lanes:
+                tasks.create_task(lane.run())
 
     async def _work(self, connection: AsyncConnection) -> float:
         """Send until nothing waits, over one connection to the mail server."""
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            if not await (await cursor.execute(_ANY)).fetchone():
-                return POLL_SECONDS
-            async with self._server() as server:
-                while await _to_its_end(self._send_next(connection, cursor, server)):
-                    pass
+        async with connection.cursor(row_factory=dict_row) as cursor, self._server() as server:
+            while await _to_its_end(self._send_next(cursor, server)):
+                pass
         return POLL_SECONDS
 
-    async def _send_next(
-        self, connection: AsyncConnection, cursor: AsyncCursor[dict[str, Any]], server: aiosmtplib.SMTP
-    ) -> bool:
-        async with connection.transaction():
-            row = await (await cursor.execute(_NEXT)).fetchone()
-            if row is None:
-                return False
-            record = {"message_id": row["message_id"]}
-            try:
-                message = self._writing.message(row)
-                async with asyncio.timeout(_LIMIT_SECONDS):
-                    if not server.is_connected:
-                        await server.connect()
-                    await server.send_message(message)
-            except Exception as error:  # noqa: BLE001  # one mail that can't be sent must not hold back the others
-                failure = {"retry": _pause(row["attempts"]), "error": _told(error)}
-                await cursor.execute(_FAILED, {**record, **failure})
-                log.warning(
-                    "mail.failed", order=str(row["order_id"]), kind=row["kind"], error=failure["error"]
-                )
-            else:
-                await cursor.execute(_SENT, {**record, "subject": _sealed(message, row["vehicle_key"])})
-                log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
+    async def _send_next(self, cursor: AsyncCursor[Row], server: aiosmtplib.SMTP) -> bool:
+        found = await (await cursor.execute(_TAKE)).fetchone()
+        if found is None:
+            return False
+        message_id = found["message_id"]
+        tag = self._posting.returns.tag(message_id)
+        row = await (await cursor.execute(_TAKEN, {"message_id": message_id, "tag": tag})).fetchone()
+        if row is not None:  # else somebody sent it just before
+            await self._send(cursor, server, row, self._posting.returns.address(tag))
+        await cursor.execute(_LET_GO)
         return True
+
+    async def _send(
+        self, cursor: AsyncCursor[Row], server: aiosmtplib.SMTP, row: Row, return_address: str
+    ) -> None:
+        try:
+            message = self._writing.message(row)
+            async with asyncio.timeout(_LIMIT_SECONDS):
+                await _hand_over(server, self._posting.ready(message), return_address, row["recipient"])
+        except Exception as error:  # noqa: BLE001  # one mail that can't be sent must not hold back the others
+            await _fail(cursor, row, error)
+            return
+        subject = _sealed(message, row["vehicle_key"])
+        await cursor.execute(_SENT, {"message_id": row["message_id"], "subject": subject})
+        log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[aiosmtplib.SMTP]:
@@ -121,12 +158,35 @@ class Mailing:
             username=unquote(url.username) if url.username else None,
             password=unquote(url.password) if url.password else None,
             use_tls=url.scheme == "smtps",
-            timeout=_TIMEOUT,
+            timeout=_CONNECT_SECONDS,
         )
         try:
             yield server
         finally:
             server.close()
+
+
+async def _hand_over(server: aiosmtplib.SMTP, content: bytes, sender: str, recipient: str) -> None:
+    if not server.is_connected:
+        await server.connect()
+    await server.sendmail(sender, [recipient], content, timeout=REPLY_SECONDS)
+
+
+async def _fail(cursor: AsyncCursor[Row], row: Row, error: Exception) -> None:
+    """Put a mail off, or end it where it was refused for good, or can't be sent for too long a time."""
+    told = refusing.told(error)
+    failure = {
+        "message_id": row["message_id"],
+        "retry": refusing.pause(row["attempts"], row["failing_seconds"]),
+        "error": told,
+    }
+    await cursor.execute(_FAILED, failure)
+    refusal = refusing.for_good(error, row["failing_seconds"])
+    if refusal:
+        await recording.note_return(cursor.connection, row["message_id"], Meaning.PERMANENT, refusal)
+    log.warning(
+        "mail.failed", order=str(row["order_id"]), kind=row["kind"], error=told, for_good=bool(refusal)
+    )
 
 
 async def _to_its_end(sending: Coroutine[Any, Any, bool]) -> bool:
@@ -144,13 +204,3 @@ async def _to_its_end(sending: Coroutine[Any, Any, bool]) -> bool:
 def _sealed(message: EmailMessage, key: bytes | None) -> bytes | None:
     """Return the subject as it is kept: what may name the vehicle goes with the vehicle's key."""
     return sealed_for_view(key, str(message["Subject"])) if key else None
-
-
-def _told(error: Exception) -> str:
-    """Return what went wrong without the server's own words: they like to quote the address."""
-    code = getattr(error, "code", None)
-    return f"{type(error).__name__} {code}" if code else type(error).__name__
-
-
-def _pause(attempts: int) -> float:
-    return min(_FIRST_RETRY * 2.0 ** min(attempts, 20), _LONGEST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter

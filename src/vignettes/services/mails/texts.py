@@ -2,23 +2,25 @@
 
 import re
 from dataclasses import dataclass, fields
-from email.utils import parseaddr
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 from unicodedata import category
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vignettes.domain.catalogue import product
-from vignettes.services.mails.facts import MailFacts
+from vignettes.services.contact import Contact
+from vignettes.services.mails.facts import CaseFacts, LinkedOrder, MailFacts
 from vignettes.services.mails.language import LOCALES, Language
 
 TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGES = tuple(LOCALES)
 _BLANK_LINES = re.compile(r"\n{3,}")
+_EMPTY_LINES = re.compile(r"\n[ \t]*\n")
+#: Every name that a template may ask for: what a mail has nothing to say of is None.
+_NOTHING = {field.name: None for each in (MailFacts, CaseFacts) for field in fields(each)}
 
 
 class MailKind(StrEnum):
@@ -36,8 +38,18 @@ class MailKind(StrEnum):
     DETAILS_CORRECTED = "details_corrected"
     ADDRESS_CHANGED = "address_changed"
     REFUND = "refund"
+    REFUNDED = "refunded"
+    OWED = "owed"
     HELD = "held"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    LINK = "link"
+    CASE_OPENED = "case_opened"
+    CASE_ANSWERED = "case_answered"
+
+
+#: Mails about a request to support; all others are about an order.
+OF_CASES = frozenset({MailKind.CASE_OPENED, MailKind.CASE_ANSWERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class RenderedMail:
     html: str
 
 
-def render(kind: str, language: str, facts: MailFacts) -> RenderedMail:
+def render(kind: str, language: str, facts: MailFacts | CaseFacts) -> RenderedMail:
     """Write the mail of one kind in the driver's language, or in English. An unknown kind is a ValueError."""
     spoken = Language.best_for(language)
     told = _told(MailKind(kind), spoken, facts)
@@ -66,6 +78,7 @@ def environment(language: Language, form: str) -> Environment:
     """Return the environment of one language and form (`txt` or `html`): only HTML is escaped."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        auto_reload=False,
         autoescape=form == "html",  # noqa: S701 - the other form is plain text
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -83,16 +96,33 @@ def _template(kind: str, language: Language, form: str) -> Template:
     return environment(language, form).get_template(f"{kind}.j2", globals={"layout": f"layout.{form}.j2"})
 
 
-def _told(kind: MailKind, language: Language, facts: MailFacts) -> dict[str, Any]:
-    told: dict[str, Any] = {field.name: getattr(facts, field.name) for field in fields(facts)}
+def _told(kind: MailKind, language: Language, facts: MailFacts | CaseFacts) -> dict[str, Any]:
+    told: dict[str, Any] = _NOTHING | {field.name: getattr(facts, field.name) for field in fields(facts)}
     told["language"] = language.code
-    told["old_address"] = kind is MailKind.ADDRESS_CHANGED
-    told |= _of_product(facts.product)
-    if told["old_address"]:
-        # Who reads there may be a stranger: nothing that opens the order, or leads to its owner.
-        told |= {"manage_url": None, "start_url": None, "authorisation_code": None, "email": facts.old_email}
+    told |= _of_order(kind, facts) if isinstance(facts, MailFacts) else _of_case(facts)
     particulars = environment(language, "txt").get_template("particulars.j2").render(told).strip()
     return told | _ways_to_support(facts, particulars)
+
+
+def _of_order(kind: MailKind, facts: MailFacts) -> dict[str, Any]:
+    told = _of_product(facts.product) | {"others": _others(facts), "status": _status(facts)}
+    if kind is MailKind.ADDRESS_CHANGED:
+        # Who reads there may be a stranger: nothing that opens the order, or leads to its owner.
+        told |= {"manage_url": None, "start_url": None, "authorisation_code": None, "email": facts.old_email}
+    return told
+
+
+def _of_case(facts: CaseFacts) -> dict[str, Any]:
+    said = _EMPTY_LINES.split((facts.answer or "").replace("\r\n", "\n"))
+    return {"answer_paragraphs": [each.strip() for each in said if each.strip()]}
+
+
+def _others(facts: MailFacts) -> list[LinkedOrder]:
+    return [each for each in facts.linked if each.order_number != facts.order_number]
+
+
+def _status(facts: MailFacts) -> str | None:
+    return next((each.status for each in facts.linked if each.order_number == facts.order_number), None)
 
 
 def _of_product(code: str) -> dict[str, Any]:
@@ -105,16 +135,10 @@ def _of_product(code: str) -> dict[str, Any]:
     }
 
 
-def _ways_to_support(facts: MailFacts, particulars: str) -> dict[str, str | None]:
+def _ways_to_support(facts: MailFacts | CaseFacts, particulars: str) -> dict[str, str | None]:
     """Return links that carry the order's particulars, which support would ask for (promise 11)."""
-    address = parseaddr(facts.support_email or "")[1]
-    digits = "".join(filter(str.isdecimal, facts.support_whatsapp or ""))
-    text = quote(particulars, safe="")
-    return {
-        "support_email": address or None,
-        "support_link": f"mailto:{quote(address, safe='@')}?subject={quote(facts.order_number)}&body={text}",
-        "whatsapp_link": f"https://wa.me/{digits}?text={text}" if digits else None,
-    }
+    number = facts.case_number if isinstance(facts, CaseFacts) else facts.order_number
+    return Contact(facts.support_email, facts.support_whatsapp).links(number, particulars)
 
 
 def _one_line(text: str) -> str:

@@ -1,130 +1,19 @@
 """The mailer on real servers: it sends what is sealed in the view in the clear, and keeps nothing in the clear."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from uuid import uuid4
 
 import pytest
 
-from eventstore_helpers import (
-    DAY,
-    DOMAIN,
-    HOUR,
-    NOON,
-    a_vault,
-    an_order,
-    ask,
-    details,
-    erase,
-    fold,
-    issue,
-    pay,
-    record,
-    start,
-)
+from eventstore_helpers import DAY, HOUR, NOON, an_order, ask, details, erase, issue, pay, start
+from mail_helpers import arrived, sent
 from payment_codes import epc_fields, scanned, spayd_fields
-from service import until
-from vignettes.domain import details as of_order
 from vignettes.domain.outages import Outage
 from vignettes.domain.personal import DataClass
 from vignettes.domain.references import parse_number
-from vignettes.eventstore.connections import conninfo
-from vignettes.projections.emails import EmailsView
-from vignettes.sandbox.inbox import Inbox
-from vignettes.services.authorities import Document
-from vignettes.services.authorities.documents import sealed
-from vignettes.services.deciding import Payee
-from vignettes.services.links import Links
-from vignettes.services.mailing import Mailing
-from vignettes.services.writing import Sender, Writing
 
-SENDER = Sender(f"Vignettes <orders@{DOMAIN}>", None, None)
-PDF = Document("application/pdf", b"%PDF-1.7\n\xe2\xe3\xcf\xd3 one page\n%%EOF\n")
 SUBJECTS = "SELECT subject FROM read.emails WHERE order_id = %s ORDER BY position, kind"
-
-
-async def now():
-    return datetime.now(UTC)
-
-
-@pytest.fixture
-def writing():
-    links = Links(f"https://{DOMAIN}", bytes(32))
-    return Writing(links, Payee("Vignettes", "CZ6508000000192000145399"), SENDER)
-
-
-@pytest.fixture
-async def inbox(tmp_path):
-    async with Inbox(tmp_path / "inbox.sqlite", now=now) as inbox:
-        yield inbox
-
-
-@pytest.fixture
-def on_record(database, orders):
-    """Put what is new in orders on record, and call for their mails."""
-    vault = a_vault()
-
-    async def recorded(*changed):
-        record(orders, *changed)
-        await fold(database, vault, EmailsView(DOMAIN, vault))
-
-    return recorded
-
-
-@pytest.fixture
-def mailing(database, inbox, writing):
-    """Run the mailer until the block ends."""
-
-    @asynccontextmanager
-    async def running():
-        url = conninfo(database, "vignettes_projector")
-        task = asyncio.create_task(Mailing(url, f"smtp://127.0.0.1:{inbox.port}", writing).run())
-        try:
-            yield task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    return running
-
-
-async def arrived(inbox, count):
-    async def look():
-        return len(inbox.messages()) >= count
-
-    await until(look)
-    return inbox.messages()
-
-
-@pytest.fixture
-def enclosed(inbox, monkeypatch):
-    """Give what was attached to the mails that arrived: their kind, and file name, type and content of each."""
-    keep, arrived_so_far = inbox.handle_DATA, []
-
-    async def open_too(server, session, envelope):
-        letter = message_from_bytes(envelope.original_content, policy=policy.default)
-        parts = [(p.get_filename(), p.get_content_type(), p.get_content()) for p in letter.iter_attachments()]
-        arrived_so_far.append((letter["X-Mail-Kind"], parts))
-        return await keep(server, session, envelope)
-
-    monkeypatch.setattr(inbox, "handle_DATA", open_too)
-    return arrived_so_far
-
-
-@pytest.fixture
-def letters(inbox, monkeypatch):
-    """Give the mails as they came over the wire, by their kind."""
-    keep, arrived_so_far = inbox.handle_DATA, {}
-
-    async def open_too(server, session, envelope):
-        letter = message_from_bytes(envelope.original_content, policy=policy.default)
-        arrived_so_far[letter["X-Mail-Kind"]] = letter
-        return await keep(server, session, envelope)
-
-    monkeypatch.setattr(inbox, "handle_DATA", open_too)
-    return arrived_so_far
 
 
 def code_shown(letter):
@@ -139,38 +28,11 @@ def code_shown(letter):
     return scanned(image.get_content())
 
 
-@pytest.fixture
-def issued_with_document(database, on_record):
-    """Put an order on record whose vignette came with the authority's document, kept as the service keeps it."""
-
-    async def placed_to_issued():
-        order = an_order()
-        await on_record(order)
-        [key] = ask(database, "SELECT vehicle_view FROM personal.keys WHERE order_id = %s", order.id)
-        kept = sealed(PDF, bytes(key))
-        row = (order.id, kept.digest, kept.media_type, kept.size, kept.sealed)
-        ask(
-            database,
-            "INSERT INTO effect.documents (order_id, digest, media_type, size, sealed) VALUES (%s, %s, %s, %s, %s)",
-            *row,
-        )
-        document = of_order.Document(kept.media_type, kept.size, kept.digest)
-        vignette = of_order.Vignette("CZ/0001", "ref-1", NOON, NOON + 10 * DAY, "K7P4", document)
-        start(pay(order)).record_issue(vignette, order.generation, NOON)
-        return order
-
-    return placed_to_issued
-
-
-async def sent(database, count):
-    """Wait until so many mails are on record as sent."""
-
-    async def look():
-        return ask(
-            database, "SELECT 1 FROM effect.mails WHERE sent_at IS NOT NULL HAVING count(*) = %s", count
-        )
-
-    await until(look)
+def enclosed_in(content):
+    """Return the kind of a mail, and file name, type and content of each file in it."""
+    letter = message_from_bytes(content, policy=policy.default)
+    parts = [(p.get_filename(), p.get_content_type(), p.get_content()) for p in letter.iter_attachments()]
+    return letter["X-Mail-Kind"], parts
 
 
 async def test_a_driver_reads_what_the_tables_keep_sealed(database, inbox, on_record, mailing):
@@ -199,7 +61,7 @@ async def test_the_code_of_a_mail_asks_for_the_exact_rest(database, letters, on_
     rests = {"placed": order.price.total.amount, "underpaid": order.outstanding.amount}
     assert rests["underpaid"] == rests["placed"] - 10_000
     for kind, rest in rests.items():
-        fields = spayd_fields(code_shown(letters[kind]))
+        fields = spayd_fields(code_shown(letters()[kind]))
         assert (round(float(fields["AM"]) * 100), fields["CC"]) == (rest, "CZK")
         assert (fields["ACC"], parse_number(fields["X-VS"])) == ("CZ6508000000192000145399", order.number)
 
@@ -212,7 +74,7 @@ async def test_the_code_is_of_the_kind_that_its_currency_has(
     await on_record(order)
     async with mailing():
         await sent(database, 1)
-    text = code_shown(letters["placed"])
+    text = code_shown(letters()["placed"])
     if currency is None:
         assert text is None
         return
@@ -231,7 +93,7 @@ async def test_a_mail_with_a_code_is_built_so_that_every_reader_finds_its_part(
     await on_record(pay(order))
     async with mailing():
         await sent(database, 2)
-    kinds = [part.get_content_type() for part in letters["placed"].walk()]
+    kinds = [part.get_content_type() for part in letters()["placed"].walk()]
     assert kinds == [
         "multipart/alternative",
         "text/plain",
@@ -239,12 +101,12 @@ async def test_a_mail_with_a_code_is_built_so_that_every_reader_finds_its_part(
         "text/html",
         "image/png",
     ]
-    assert [part.get_content_type() for part in letters["paid"].walk()] == [
+    assert [part.get_content_type() for part in letters()["paid"].walk()] == [
         "multipart/alternative",
         "text/plain",
         "text/html",
     ]
-    assert len(bytes(letters["placed"])) < 30_000
+    assert len(bytes(letters()["placed"])) < 30_000
 
 
 async def test_a_mail_under_way_comes_on_record_when_the_mailer_is_told_to_stop(
@@ -318,7 +180,7 @@ async def test_a_mail_leaves_without_the_plate_that_was_erased(database, orders,
 
 
 async def test_the_official_document_goes_with_the_confirmation(
-    database, on_record, mailing, enclosed, issued_with_document
+    database, on_record, mailing, on_the_wire, issued_with_document, pdf
 ):
     """To whoever corrects the address too, and with no other mail; the code is told in the text."""
     order = await issued_with_document()
@@ -327,7 +189,8 @@ async def test_the_official_document_goes_with_the_confirmation(
     await on_record(order)
     async with mailing():
         await sent(database, 7)
-    attached = [("vignette-CZ-0001.pdf", "application/pdf", PDF.content)]
+    attached = [("vignette-CZ-0001.pdf", "application/pdf", pdf.content)]
+    enclosed = [enclosed_in(content) for content in on_the_wire]
     assert [kind for kind, _ in enclosed].count("issued") == 2
     assert "validity_changed" in [kind for kind, _ in enclosed]
     assert all(parts == (attached if kind == "issued" else []) for kind, parts in enclosed)
@@ -343,7 +206,7 @@ async def test_the_official_document_goes_with_the_confirmation(
     ],
 )
 async def test_a_confirmation_leaves_without_a_document_that_is_gone(
-    database, inbox, on_record, mailing, enclosed, issued_with_document, lost
+    database, inbox, on_record, mailing, on_the_wire, issued_with_document, lost
 ):
     """Missing, spoilt or erased: the driver must know that there is a vignette, and nothing is said to be attached."""
     order = await issued_with_document()
@@ -351,7 +214,7 @@ async def test_a_confirmation_leaves_without_a_document_that_is_gone(
     ask(database, lost)
     async with mailing():
         await sent(database, 4)
-    assert enclosed[-1] == ("issued", [])
+    assert enclosed_in(on_the_wire[-1]) == ("issued", [])
     assert "attached" not in inbox.messages()[-1]["text"]
     assert "CZ/0001" in inbox.messages()[-1]["text"]
 
@@ -390,7 +253,8 @@ async def test_an_order_brought_forward_is_told_so_from_then_on(database, inbox,
     await on_record(order)
     async with mailing():
         await sent(database, 6)
-    told = {mail["headers"]["X-Mail-Kind"]: " ".join(mail["text"].split()) for mail in inbox.messages()}
+    mails = [*inbox.messages("driver@example.com"), *inbox.messages("new@example.com")]
+    told = {mail["headers"]["X-Mail-Kind"]: " ".join(mail["text"].split()) for mail in mails}
     assert "Registration starts 7 Jun 2026, 11:00 (Europe/Prague)" in told["brought_forward"]
     assert "Instead of 7 Jun 2026, 12:00 (Europe/Prague)" in told["brought_forward"]
     assert "earlier than usual, which would be 7 Jun 2026, 12:00 (Europe/Prague)" in told["paid"]
