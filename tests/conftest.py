@@ -2,7 +2,8 @@
 
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -37,13 +38,25 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def copied(postgres: EmbeddedPostgres) -> Callable[[], AbstractContextManager[str]]:
+    """Give what makes a database with the schema and nothing in it, there while a block runs: its URL."""
+
+    @contextmanager
+    def copy() -> Iterator[str]:
+        name = f"test_{next(_numbers)}"
+        _administer(postgres, "CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+        yield postgres.url(name)
+        _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+    return copy
+
+
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+def database(copied: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """Give the URL of a database of this test's own, with the schema and nothing in it."""
-    name = f"test_{next(_numbers)}"
-    _administer(postgres, "CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
-    yield postgres.url(name)
-    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    with copied() as url:
+        yield url
 
 
 def _administer(server: EmbeddedPostgres, statement: str, *names: str) -> None:

@@ -32,6 +32,7 @@ from vignettes.eventstore.orders import Orders, order_id_of
 from vignettes.eventstore.personal import BlindIndex, Vault
 from vignettes.projections.bank_payments import BankPaymentsView
 from vignettes.projections.books import BooksView
+from vignettes.projections.case_calls import CaseCallsView
 from vignettes.projections.deadlines import DeadlinesView
 from vignettes.projections.emails import EmailsView
 from vignettes.projections.follower import Following
@@ -41,6 +42,7 @@ from vignettes.projections.order_status import OrderStatusView
 from vignettes.projections.payments import PaymentsView
 from vignettes.projections.payouts import PayoutsView
 from vignettes.projections.promises import PromisesView
+from vignettes.projections.support_cases import SupportCasesView
 from vignettes.projections.view import View
 from vignettes.runtime.embedded import EmbeddedPostgres
 from vignettes.runtime.viewing import install_views
@@ -289,6 +291,8 @@ def all_views(vault: Vault) -> list[View]:
         BooksView(),
         PayoutsView(vault),
         OrderPagesView(Links("", MASTER).token),
+        SupportCasesView(vault),
+        CaseCallsView(),
     ]
 
 
@@ -342,7 +346,7 @@ def tables(database: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of every view, in an order that does not depend on how it was written."""
     names = (
         "order_status", "emails", "deadlines", "payments", "lookup", "promises", "bank_payments", "books", "payouts",
-        "order_pages",
+        "order_pages", "support_cases", "support_messages", "case_calls",
     )  # fmt: skip
     return {
         name: ask(database, f"SELECT to_jsonb(t) FROM view.{name} t ORDER BY to_jsonb(t)::text")

@@ -159,6 +159,7 @@ def settings_for(database: str, nats_url: str, data_dir: Path, **different: Any)
             "sandbox_smtp_port": smtp,
             "authority_url": f"http://127.0.0.1:{authority}",
             "smtp_url": f"smtp://127.0.0.1:{smtp}",
+            "returns_folder": data_dir / "sandbox" / "returns",
             **different,
         }
     )

@@ -45,6 +45,16 @@ def test_whoever_opens_the_page_by_the_reference_is_told_of(order):
     order.then(event(Order.LinkRequested, by_reference=True))
 
 
+@pytest.mark.case(31)
+def test_whoever_has_asked_for_the_link_cannot_keep_the_opening_secret(order):
+    """A stranger who knows plate, day and reference would ask for the link first, and then open the page."""
+    order.given(placed(), link_asked_for(at="2026-07-01 10:00"))
+    order.when(ask_for_link(at="2026-07-01 10:01", by_reference=True))
+    order.then(event(Order.LinkRequested, by_reference=True))
+    order.when(ask_for_link(at="2026-07-01 10:02", by_reference=True))
+    order.then_nothing()
+
+
 def test_nobodys_mailbox_is_filled(order):
     """At most one in ten minutes, and five in a day."""
     order.given(placed(), link_asked_for(at="2026-07-01 10:00"))

@@ -96,8 +96,8 @@ ASKER = Particulars(
 SHARE = Allocation(OTHER_ORDER, EURO)
 SHARE_ID = f"bank-payment:{ORDER_ID}:1"
 
-#: What each event says in the stored examples, of an order, a bank payment or a case of the same id. A form that has grown
-#: since under the same topic has another example under `topic#what it lacked`.
+#: What each event says in the stored examples, of an order, a bank payment or a case of the same id. A form that has
+#: grown since under the same topic has another example under `topic#what it lacked`.
 EXAMPLES = {
     "order.placed.v3": {
         "originator_topic": "order",

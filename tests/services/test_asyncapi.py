@@ -21,7 +21,17 @@ from vignettes.domain.order import Order
 from vignettes.eventstore.codec import OrderMapper
 from vignettes.eventstore.orders import order_id_of
 from vignettes.eventstore.upcasting import UPCASTERS
-from vignettes.messages import bank_files, commands, events, outages, payments, queries, replies
+from vignettes.messages import (
+    bank_files,
+    commands,
+    events,
+    links,
+    outages,
+    payments,
+    queries,
+    replies,
+    support,
+)
 from vignettes.projections import emails
 from vignettes.runtime.settings import EXAMPLE_IBAN
 from vignettes.services import reading, statements
@@ -29,6 +39,7 @@ from vignettes.services.asyncapi import contract, document
 from vignettes.services.deciding import Payee
 from vignettes.services.edge import Endpoints
 from vignettes.services.examples import EXAMPLES
+from vignettes.services.linking import LinkDesk
 from vignettes.services.links import Links
 from vignettes.services.ordering import Ordering
 from vignettes.services.outages import OutageDesk
@@ -39,6 +50,7 @@ from vignettes.services.payments.payouts import PayoutDesk
 from vignettes.services.payments.review import ReviewDesk
 from vignettes.services.publishing import SOURCE
 from vignettes.services.statements.csv_map import read_map
+from vignettes.services.support.desk import SupportDesk
 from vignettes.services.writing import Sender, Writing
 
 DOCUMENT = document()
@@ -82,9 +94,15 @@ def on_record():
 
 def test_every_command_and_query_is_in_it():
     alone = (*commands.COMMANDS, *queries.QUERIES)
-    told = (outages.AnnounceOutage, outages.WithdrawOutage, outages.AskOutages)
+    told = (
+        *(outages.AnnounceOutage, outages.WithdrawOutage, outages.AskOutages),
+        *(links.RequestLink, links.OpenPage, links.AskDocument),
+    )
     of_money = [
-        form for forms in (bank_files, payments) for form in vars(forms).values() if hasattr(form, "subject")
+        form
+        for forms in (bank_files, payments, support)
+        for form in vars(forms).values()
+        if hasattr(form, "subject")
     ]
     subjects = {form.subject for form in (*alone, commands.StartDueRegistrations, *told, *of_money)}
     addresses = {
@@ -100,12 +118,14 @@ def test_it_says_what_the_services_register():
     real = Endpoints(NatsBroker())
     Ordering(None, None, None, None, None).register(real)
     OutageDesk(None).register(real)
+    LinkDesk(None, None, None, None).register(real)
     for desk in (
         ImportDesk(None, None, None),
         NoticeDesk(None),
         ReviewDesk(None, None),
         PayoutDesk(None, None, None),
         BalanceDesk(None),
+        SupportDesk(None, None),
     ):
         desk.register(real)
     registered = {(stats.subject, stats.queue_group) for stats in real.stats}

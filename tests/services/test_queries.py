@@ -11,7 +11,9 @@ from service import until
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 NOBODY = "00000000-0000-4000-8000-000000000000"
-MAIL = {"kind", "to", "language", "subject", "state", "message_id", "called_at", "sent_at"}
+MAIL = {
+    "kind", "to", "language", "subject", "state", "message_id", "called_at", "sent_at", "returned_at", "return_kind",
+}  # fmt: skip
 EVENT = {"position", "version", "type", "recorded_at", "actor", "command_id", "correlation_id", "data"}
 
 

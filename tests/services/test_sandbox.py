@@ -12,7 +12,7 @@ WEDNESDAY = "2030-06-05T08:00:00+00:00"
 REGISTRATION = {
     "order_id", "reference", "country", "plate", "valid_from", "valid_until", "number", "registered_at", "requests"
 }  # fmt: skip
-MAIL = {"to", "subject", "message_id", "headers", "text", "html", "received_at"}
+MAIL = {"to", "sender", "subject", "message_id", "headers", "text", "html", "attachments", "received_at"}
 
 
 @pytest.fixture

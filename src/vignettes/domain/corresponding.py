@@ -25,6 +25,7 @@ class Corresponding(Paying):
     email: str | None
     email_since: int
     links_sent: tuple[datetime, ...]
+    openings_told: tuple[datetime, ...]
     returned: frozenset[tuple[int, str]]
     version: int
 
@@ -39,8 +40,10 @@ class Corresponding(Paying):
         """Mail the management link to the customer who lost it, with those of `others` of the same address (32).
 
         `by_reference`: somebody has opened the page by the payment's reference, and the address is told of it (31).
+        Whoever has asked for links before can't keep that from being told: the two are counted apart.
         """
-        if self.email is not None and not self._links_enough(at):
+        before = self.openings_told if by_reference else self.links_sent
+        if self.email is not None and not _enough(before, at):
             what = {"others": tuple(others), "by_reference": by_reference}
             self.trigger_event(self.LinkRequested, timestamp=at, **what)
 
@@ -54,6 +57,7 @@ class Corresponding(Paying):
             what = {"mail_version": mail_version, "mail_kind": mail_kind, "why": why, "status": status}
             self.trigger_event(self.MailReturned, timestamp=at, **what)
 
-    def _links_enough(self, at: datetime) -> bool:
-        lately = [sent for sent in self.links_sent if sent > at - IN_TIME]
-        return len(lately) >= MOST_LINKS or any(sent > at - BETWEEN_LINKS for sent in lately)
+
+def _enough(sent_at: Sequence[datetime], at: datetime) -> bool:
+    lately = [sent for sent in sent_at if sent > at - IN_TIME]
+    return len(lately) >= MOST_LINKS or any(sent > at - BETWEEN_LINKS for sent in lately)

@@ -65,6 +65,7 @@ class Order(Corresponding, Registering, Aggregate, created_event_name="OrderPlac
         self.returned: frozenset[tuple[int, str]] = frozenset()
         self.link_generation = 1
         self.links_sent: tuple[datetime, ...] = ()
+        self.openings_told: tuple[datetime, ...] = ()
         self.account = Account.empty(price.total.currency)
         self.paid_at: datetime | None = None
         self.wished = False
@@ -249,8 +250,11 @@ class Order(Corresponding, Registering, Aggregate, created_event_name="OrderPlac
         self.link_generation += 1
 
     @event(OrderEvents.LinkRequested)
-    def _link_requested(self, timestamp: datetime) -> None:
-        self.links_sent = (*self.links_sent, timestamp)[-MOST_LINKS:]
+    def _link_requested(self, timestamp: datetime, by_reference: bool) -> None:
+        if by_reference:
+            self.openings_told = (*self.openings_told, timestamp)[-MOST_LINKS:]
+        else:
+            self.links_sent = (*self.links_sent, timestamp)[-MOST_LINKS:]
 
     @event(OrderEvents.MailReturned)
     def _mail_returned(self, mail_version: int, mail_kind: str, why: str) -> None:

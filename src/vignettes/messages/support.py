@@ -21,10 +21,10 @@ State = Literal["open", "answered", "closed"]
 
 def _plain_words(text: str) -> str:
     """Return what somebody wrote, in lines as we keep them; refuse other controls."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if found := _CONTROL.search(lines):
         raise ValueError(f"holds the control character U+{ord(found[0]):04X}")
-    if not lines.strip():
+    if not lines:
         raise ValueError("says nothing")
     return lines
 

@@ -16,6 +16,7 @@ from vignettes.runtime.deadlines_cli import deadlines_app
 from vignettes.runtime.outages_cli import outages_app
 from vignettes.runtime.payments_cli import payments_app
 from vignettes.runtime.settings import ConfigurationError, is_set, origins
+from vignettes.runtime.support_cli import support_app
 from vignettes.runtime.views_cli import projections_app
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(projections_app, name="projections")
 app.add_typer(outages_app, name="outages")
 app.add_typer(deadlines_app, name="deadlines")
 app.add_typer(payments_app, name="payments")
+app.add_typer(support_app, name="support")
 
 
 def _instant(text: str) -> datetime:

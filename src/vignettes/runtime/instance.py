@@ -125,6 +125,7 @@ def _with_sandbox(settings: Settings) -> Settings:
             "sandbox_smtp_port": smtp_port,
             "authority_url": settings.authority_url or f"http://127.0.0.1:{authority_port}",
             "smtp_url": settings.smtp_url or f"smtp://127.0.0.1:{smtp_port}",
+            "returns_folder": settings.returns_folder or settings.data_dir / "sandbox" / "returns",
         }
     )
 

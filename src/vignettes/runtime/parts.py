@@ -88,6 +88,7 @@ def definitions() -> "list[Definition]":
     from vignettes.projections import (
         bank_payments,
         books,
+        case_calls,
         deadlines,
         emails,
         lookup,
@@ -96,12 +97,13 @@ def definitions() -> "list[Definition]":
         payments,
         payouts,
         promises,
+        support_cases,
     )
     from vignettes.services import publishing
 
     kept = (
         order_status, emails, deadlines, payments, lookup, promises, bank_payments, books, payouts, order_pages,
-        publishing,
+        support_cases, case_calls, publishing,
     )  # fmt: skip
     return [each.DEFINITION for each in kept]
 
@@ -110,6 +112,7 @@ def views(settings: Settings, keys: "Vault", root: bytes) -> "list[View]":
     """Return the views of the service."""
     from vignettes.projections.bank_payments import BankPaymentsView
     from vignettes.projections.books import BooksView
+    from vignettes.projections.case_calls import CaseCallsView
     from vignettes.projections.deadlines import DeadlinesView
     from vignettes.projections.emails import EmailsView
     from vignettes.projections.lookup import LookupView
@@ -118,6 +121,7 @@ def views(settings: Settings, keys: "Vault", root: bytes) -> "list[View]":
     from vignettes.projections.payments import PaymentsView
     from vignettes.projections.payouts import PayoutsView
     from vignettes.projections.promises import PromisesView
+    from vignettes.projections.support_cases import SupportCasesView
     from vignettes.services.links import Links
 
     return [
@@ -131,6 +135,8 @@ def views(settings: Settings, keys: "Vault", root: bytes) -> "list[View]":
         BooksView(),
         PayoutsView(keys),
         OrderPagesView(Links(settings.public_url, root).token),
+        SupportCasesView(keys),
+        CaseCallsView(),
     ]
 
 

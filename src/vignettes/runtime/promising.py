@@ -29,6 +29,7 @@ NAMES = {
     6: "payment confirmed by mail",
     7: "corrections until the start",
     8: "address corrected, mails again",
+    9: "lost link mailed",
     10: "money back",
 }
 #: How many orders are told one by one.

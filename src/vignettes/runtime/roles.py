@@ -1,6 +1,6 @@
 """How each role is built from the settings.
 
-Imports stand in the builders: eight processes start on two cores, and each loads only what its roles need.
+Imports stand in the builders: nine processes start on two cores, and each loads only what its roles need.
 """
 # ruff: noqa: PLC0415
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
+from vignettes.runtime.mail_roles import mailing
 from vignettes.runtime.money_roles import payments, webhooks
 from vignettes.runtime.parts import Together, builder, index, terms, vault, views, writing
 from vignettes.runtime.settings import ConfigurationError
+from vignettes.runtime.support_roles import support
 
 if TYPE_CHECKING:
     from vignettes.eventstore.personal import Vault
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The roles of the service; the sandbox is one more, for local runs.
 ROLES: Final = (
-    "ordering", "projecting", "deadlines", "registration", "payments", "mailing", "publishing", "web",
+    "ordering", "projecting", "deadlines", "registration", "payments", "support", "mailing", "publishing", "web",
 )  # fmt: skip
 SANDBOX: Final = "sandbox"
 
@@ -30,8 +32,10 @@ async def _ordering(built: "Process") -> "Running":
     from vignettes.eventstore.append import Appender, Numbers
     from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
+    from vignettes.services.calling import Calling
     from vignettes.services.deciding import Deciding, Payee, Policy
     from vignettes.services.grouping import GroupWriter
+    from vignettes.services.linking import LinkDesk
     from vignettes.services.links import BodyHash, Links
     from vignettes.services.ordering import Ordering
     from vignettes.services.outages import KnownOutages, OutageDesk
@@ -49,17 +53,20 @@ async def _ordering(built: "Process") -> "Running":
     lookup = index(root)
     payee = Payee(settings.payee_name, settings.payee_iban)
     policy = Policy(terms(settings), settings.consent_needed)
+    made = Links(settings.public_url, root)
     ordering = Ordering(
         GroupWriter(appender.execute_all),
         Deciding(policy, payee, numbers.next, outages, lookup.vehicle),
-        Links(settings.public_url, root),
+        made,
         BodyHash(root),
         Reading(pool, orders, writing(settings, root), lookup),
     )
     built.stack.push_async_callback(ordering.end)
     ordering.register(built.endpoints)
     OutageDesk(pool).register(built.endpoints)
-    return Together("ordering", [ordering, outages])
+    linking = LinkDesk(pool, lookup, made, Calling(built.client))
+    linking.register(built.endpoints)
+    return Together("ordering", [ordering, outages, linking])
 
 
 async def _projecting(built: "Process") -> "Running":
@@ -141,25 +148,42 @@ async def _registration(built: "Process") -> "Running":
     return registration
 
 
-async def _mailing(built: "Process") -> "Running":
-    from vignettes.services.mailing import Mailing
-
-    smtp_url = needed(built.settings.smtp_url, "VIGNETTES_SMTP_URL")
-    url = built.conninfo("vignettes_projector", "mailing")
-    return Mailing(url, smtp_url, writing(built.settings, root_of(built.settings, url)))
-
-
 async def _web(built: "Process") -> "Running":
     from vignettes.services.asyncapi import document
+    from vignettes.services.contact import Contact
     from vignettes.services.deciding import Payee
     from vignettes.services.web.app import create_app
+    from vignettes.services.web.asking import Asking
+    from vignettes.services.web.customers import Customers
+    from vignettes.services.web.following import Following
+    from vignettes.services.web.linked import LinkedOrders
     from vignettes.services.web.serving import Web
+    from vignettes.services.web.throttling import Throttle
+    from vignettes.services.web.visits import Visits
 
+    settings = built.settings
     pool = await built.pool("vignettes_reader", "web", 4)
-    expected = [*ROLES, SANDBOX] if built.settings.sandbox else list(ROLES)
-    payee = Payee(built.settings.payee_name, built.settings.payee_iban)
-    app = create_app(built.client, expected, pool, document, payee, await webhooks(built))
-    return Web(app, built.settings.http_port)
+    following = Following(LinkedOrders(pool), built.conninfo("vignettes_reader", "following"))
+    customers = Customers(
+        Payee(settings.payee_name, settings.payee_iban),
+        Contact(settings.support_email, settings.support_whatsapp),
+        Visits(settings.public_url),
+        Asking(built.client),
+        Throttle(),
+        following,
+    )
+    expected = [*ROLES, SANDBOX] if settings.sandbox else list(ROLES)
+    app = create_app(
+        built.client,
+        expected,
+        pool,
+        document,
+        customers=customers,
+        webhooks=await webhooks(built),
+        is_secure=settings.public_url.startswith("https:"),
+    )
+    proxies = [each for each in settings.trusted_proxies.split(",") if each]
+    return Together("web", [Web(app, settings.http_port, proxies=proxies), following])
 
 
 async def _sandbox(built: "Process") -> "Running":
@@ -175,6 +199,7 @@ async def _sandbox(built: "Process") -> "Running":
         clock,
         authority_port=settings.sandbox_authority_port,
         smtp_port=settings.sandbox_smtp_port,
+        returns=settings.returns_folder,
     )
     world.register(built.endpoints)
     return world
@@ -186,10 +211,11 @@ BUILDERS: Final[dict[str, "Callable[[Process], Awaitable[Running]]"]] = {
     "deadlines": _deadlines,
     "registration": _registration,
     "payments": payments,
-    "mailing": _mailing,
+    "support": support,
+    "mailing": mailing,
     "publishing": _publishing,
     "web": _web,
     SANDBOX: _sandbox,
 }
 #: The roles that answer requests; the others show no endpoints in micro discovery.
-ANSWERING: Final = frozenset({"ordering", "payments", SANDBOX})
+ANSWERING: Final = frozenset({"ordering", "payments", "support", SANDBOX})

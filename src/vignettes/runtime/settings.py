@@ -6,7 +6,6 @@ it, and what it takes instead, because whoever reads that is usually in the midd
 
 import os
 from difflib import get_close_matches
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -18,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stdnum import iban
 from stdnum.exceptions import ValidationError as InvalidNumber
 
+from vignettes.runtime.mail_addresses import Mailbox, PlainAddress, returns_at
+from vignettes.runtime.proxies import Proxies
 from vignettes.services.authorities import files
 from vignettes.services.notices import files as providers
 from vignettes.services.payments import limits
@@ -70,12 +71,6 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _mailbox(value: str) -> str:
-    if not value.isprintable() or "@" not in parseaddr(value)[1]:
-        raise ValueError("is not one mail address, such as Vignettes <orders@vignettes.example>")
-    return value
-
-
 def _account(value: str) -> str:
     try:
         return iban.validate(value)
@@ -103,7 +98,6 @@ def _authorities(folder: Path) -> Path:
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrAny = Annotated[int, Field(ge=0, le=65535)]
-Mailbox = Annotated[str, AfterValidator(_mailbox)]
 WebhooksFile = Annotated[Path, AfterValidator(_absolute), AfterValidator(_webhooks)]
 AuthoritiesDir = Annotated[Path, AfterValidator(_absolute), AfterValidator(_authorities)]
 
@@ -147,6 +141,11 @@ class Settings(BaseSettings):
         default_factory=lambda data: f"http://127.0.0.1:{data.get('http_port', 8000)}",
         description="the http:// or https:// address under which drivers reach the web pages",
     )
+    trusted_proxies: Proxies = Field(
+        "",
+        description="addresses and networks such as 127.0.0.1, 10.0.0.0/8 of the proxies before the web pages, "
+        "or nothing; without them everybody behind a proxy counts as one visitor",
+    )
     smtp_url: Annotated[str, AfterValidator(_smtp)] | None = Field(
         None,
         repr=False,
@@ -174,6 +173,23 @@ class Settings(BaseSettings):
 
     mail_from: Mailbox = Field(
         "Vignettes <orders@vignettes.example>", description="the sender of our mails, one mail address"
+    )
+    return_address: PlainAddress = Field(
+        default_factory=returns_at,
+        description="the mail address to which undelivered mails come back, each with a +tag of its own",
+    )
+    returns_folder: FilePath | None = Field(
+        None,
+        description="the Maildir to which the mail server delivers what comes back, or nothing to read none",
+    )
+    dkim_key_file: FilePath | None = Field(
+        None,
+        description="a file of an RSA key in PEM that only its owner can read, or nothing to sign no mails",
+    )
+    dkim_selector: str = Field(
+        "vignettes",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="the name under which the DNS holds the public key: small letters, digits and hyphens",
     )
     support_email: Mailbox | None = Field(None, description="the mail address of support, or nothing")
     support_whatsapp: str | None = Field(
@@ -210,6 +226,11 @@ class Settings(BaseSettings):
     )
     unpaid_expiry_days: int = Field(
         14, gt=0, description="after how many days an unpaid order expires, over 0"
+    )
+    support_kept_days: int = Field(
+        730,
+        gt=0,
+        description="after how many days whoever asked about no order of ours is forgotten, over 0",
     )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto, json or console")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(

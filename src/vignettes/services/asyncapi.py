@@ -12,15 +12,27 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from vignettes.messages import bank_files, commands, events, outages, payments, queries, replies
+from vignettes.messages import (
+    bank_files,
+    commands,
+    events,
+    links,
+    outages,
+    payments,
+    queries,
+    replies,
+    support,
+)
 from vignettes.messages.replies import Refused
 from vignettes.services.examples import EXAMPLES, TRIGGER_HEADERS, event_headers
 from vignettes.services.ordering import QUEUE as ORDERS
 from vignettes.services.payments.review import QUEUE as PAYMENTS
+from vignettes.services.support.desk import QUEUE as SUPPORT
 
 Json = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
 _Outages = outages.AnnounceOutage | outages.WithdrawOutage | outages.AskOutages
+_Links = links.RequestLink | links.OpenPage | links.AskDocument
 _Files = bank_files.ImportFile | bank_files.BookEntries | bank_files.NoteFile | bank_files.AskStandings
 _Decisions = (
     payments.Allocate
@@ -31,7 +43,16 @@ _Decisions = (
 )
 _MoneyBack = payments.AskPayouts | payments.ApproveRefund | payments.PayOut
 _Payments = _Files | payments.TakeNotice | payments.AskReview | _Decisions | _MoneyBack | payments.AskBalance
-_Request = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query | _Payments
+_Cases = (
+    support.OpenCase
+    | support.AddMessage
+    | support.AnswerCase
+    | support.CloseCase
+    | support.AskCases
+    | support.AskCase
+)
+_OfOrders = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query | _Links
+_Request = _OfOrders | _Payments | _Cases
 
 _DESCRIPTION = """\
 Orders of motorway e-vignettes and their money, over NATS.
@@ -74,15 +95,23 @@ class Contract:
 
 
 def contract() -> Contract:
-    """Return what the ordering service and the payments service answer."""
+    """Return what the services of orders, payments and support answer."""
     of_orders: tuple[type[_Request], ...] = (
         *commands.COMMANDS,
         commands.StartDueRegistrations,
         *get_args(_Outages),
         *queries.QUERIES,
+        *get_args(_Links),
     )
     of_payments: tuple[type[_Request], ...] = get_args(_Payments)
-    return Contract([*_answered(ORDERS, of_orders), *_answered(PAYMENTS, of_payments)])
+    of_support: tuple[type[_Request], ...] = get_args(_Cases)
+    return Contract(
+        [
+            *_answered(ORDERS, of_orders),
+            *_answered(PAYMENTS, of_payments),
+            *_answered(SUPPORT, of_support),
+        ]
+    )
 
 
 def _answered(queue: str, requests: Iterable[type[_Request]]) -> list[Answered]:

@@ -11,7 +11,7 @@ from vignettes.domain.order import Order
 from vignettes.domain.vehicle import warnings
 from vignettes.eventstore.codec import Envelope, Recorded
 from vignettes.eventstore.orders import order_id_of
-from vignettes.messages import commands, events, outages, queries, replies
+from vignettes.messages import commands, events, links, outages, queries, replies
 from vignettes.projections import order_status
 from vignettes.services.example_order import (
     COMMAND,
@@ -34,6 +34,7 @@ from vignettes.services.example_order import (
     done,
 )
 from vignettes.services.payment_examples import PAYMENT_EXAMPLES
+from vignettes.services.support_examples import SUPPORT_EXAMPLES
 
 _MANAGE_URL = "https://vignettes.example/o/Qm9uIHZveWFnZSwgZXQgcmVzcGVjdGV6IGxlcyBsaW1pdGU"
 _TWIN = str(order_id_of("V1000000064"))
@@ -176,6 +177,15 @@ _COMMANDS: dict[type[BaseModel], Example] = {
     commands.ExpireOrder: {**OF_ORDER, "actor": "deadlines"},
     commands.RefundUnanswered: {**OF_ORDER, "actor": "deadlines"},
     commands.EraseOrder: {**OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
+    commands.Withdraw: {**OF_ORDER, "actor": "customer", "name": "Anne Martin"},
+    commands.SendLink: {**OF_ORDER, "actor": "customer"},
+    commands.NoteReturnedMail: {
+        **OF_ORDER,
+        "actor": "mailing",
+        "message_id": f"<{ORDER_ID}.1.placed@vignettes.example>",
+        "why": "permanent",
+        "status": "5.1.1",
+    },
     commands.ConfirmRefund: {
         **OF_ORDER,
         "actor": "accounting",
@@ -195,6 +205,9 @@ _QUERIES: dict[type[BaseModel], Example] = {
     queries.AskHistory: {"order_id": ORDER_ID, "until": "2026-12-12T00:00:00+01:00", "actor": "support"},
     queries.AskEmails: {"order_id": ORDER_ID, "actor": "support"},
     queries.FindOrders: {**PLACE["vehicle"], "email": "driver@example.org", "actor": "support"},
+    links.RequestLink: {**PLACE["vehicle"], "email": "driver@example.org"},
+    links.OpenPage: {**PLACE["vehicle"], "ordered_on": PLACED_AT[:10], "reference": NUMBER.removeprefix("V")},
+    links.AskDocument: {"order_id": ORDER_ID},
 }
 
 _REPLIES: dict[type[BaseModel], Example] = {
@@ -222,6 +235,7 @@ _REPLIES: dict[type[BaseModel], Example] = {
     replies.PaymentCounted: {**done(2, "scheduled"), "due": _DUE, "outstanding": _NOTHING},
     replies.DetailsNowCorrect: {**done(3, "scheduled"), "due": _DUE, "warnings": []},
     replies.EmailNowCorrect: {**done(3, "scheduled"), "manage_url": _MANAGE_URL},
+    replies.Withdrawn: {**done(4, "refund_pending"), "refund": TOTAL},
     replies.RefundGranted: {**done(3, "refund_pending"), "refund": TOTAL},
     replies.Planned: {**done(3, "scheduled"), "due": _BEFORE_OUTAGE},
     replies.Starts: {
@@ -254,8 +268,18 @@ _REPLIES: dict[type[BaseModel], Example] = {
                 "message_id": f"<{ORDER_ID}.1.placed@vignettes.example>",
                 "called_at": PLACED_AT,
                 "sent_at": "2026-12-10T08:15:30.480000Z",
+                "returned_at": None,
+                "return_kind": None,
             }
         ],
+    },
+    links.LinkRequestTaken: {"ok": True},
+    links.PageOpened: {"ok": True, "manage_url": _MANAGE_URL},
+    links.DocumentGiven: {
+        "ok": True,
+        "media_type": "application/pdf",
+        "name": "vignette-CZ26-0048817.pdf",
+        "content": "JVBERi0xLjcK",
     },
     replies.FoundOrders: {
         "ok": True,
@@ -291,6 +315,8 @@ _EVENTS: dict[type[BaseModel], Example] = {
     events.PayoutFailed: _event(6, "refund_pending", payout_id=PAYOUT_ID),
     events.DetailsCorrected: _event(3, "scheduled", due_at=_DUE),
     events.EmailCorrected: _event(3, "scheduled"),
+    events.LinkRequested: _event(4, "scheduled", by_reference=False),
+    events.MailReturned: _event(5, "issued", mail_kind="issued", why="permanent"),
     events.StartWished: _event(2, "awaiting_payment"),
     events.TermsChanged: _event(3, "scheduled", due_at="2026-12-17T23:00:00Z"),
     events.OutageRegarded: _event(3, "scheduled", outage_id=_OUTAGE_ID, due_at=_BEFORE_OUTAGE),
@@ -307,6 +333,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
         5, "issued", vignette_number="CZ26-0048817", valid_from=_STARTS, valid_until=_EXTENDED
     ),
     events.RegistrationRejected: _event(4, "action_needed", reason="plate_not_accepted"),
+    events.OrderWithdrawn: _event(3, "refund_pending"),
     events.RefundRequested: _event(3, "refund_pending", amount=TOTAL),
     events.OrderRefunded: _event(4, "refunded", amount=TOTAL),
     events.OrderExpired: _event(2, "expired"),
@@ -323,6 +350,7 @@ _EVENTS: dict[type[BaseModel], Example] = {
 EXAMPLES: dict[type[BaseModel], Example] = {
     **_COMMANDS,
     **PAYMENT_EXAMPLES,
+    **SUPPORT_EXAMPLES,
     **_OUTAGES,
     **_QUERIES,
     **_REPLIES,

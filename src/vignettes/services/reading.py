@@ -127,6 +127,8 @@ class Reading:
             message_id=row["message_id"],
             called_at=row["called_at"],
             sent_at=row["sent_at"],
+            returned_at=row.get("returned_at"),  # a view of an earlier edition has none of the two
+            return_kind=row.get("return_kind"),
         )
 
     async def find(self, country: str | None, plate: str | None, email: str | None) -> replies.FoundOrders:

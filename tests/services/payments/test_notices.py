@@ -13,7 +13,8 @@ from vignettes.domain.money import Money
 from vignettes.domain.payment import BankPayment, payment_id_of
 from vignettes.messages.forms import Amount
 from vignettes.messages.payments import TakeNotice
-from vignettes.services.payments.booking import PaymentRefused, on
+from vignettes.services.commanding import RefusedByRules
+from vignettes.services.payments.booking import on
 from vignettes.services.payments.notices import NoticeDesk, entry_of
 
 WHOLE = 10_000
@@ -177,7 +178,7 @@ async def test_what_was_announced_of_money_that_is_here_is_no_contradiction(prov
 async def test_two_amounts_that_are_told_to_have_come_are_a_contradiction(provider, before):
     for state, amount in (*before, ("paid", WHOLE)):
         await provider.tells(state, amount)
-    with pytest.raises(PaymentRefused) as refused:
+    with pytest.raises(RefusedByRules) as refused:
         await provider.tells("paid", WHOLE - 1)
     assert refused.value.code == "conflict"
 

@@ -12,7 +12,8 @@ from vignettes.domain.entry import BankEntry
 from vignettes.domain.payment import payment_id_of
 from vignettes.eventstore.deciding import Reply
 from vignettes.messages.bank_files import Booked, Standings
-from vignettes.services.payments.booking import STATEMENT, PaymentRefused, PaymentWriter, booking
+from vignettes.services.commanding import RefusedByRules
+from vignettes.services.payments.booking import STATEMENT, PaymentWriter, booking
 from vignettes.services.payments.forms import kept
 from vignettes.services.payments.payout_lines import payout_named
 
@@ -112,7 +113,7 @@ class Importer:
         asks = [booking(entry, STATEMENT, METHOD, actor) for entry in entries]
         outcomes = await self._writer.execute_all(asks)
         for ask, outcome in zip(asks, outcomes, strict=True):
-            if isinstance(outcome, PaymentRefused):
-                log.error("entry.refused", payment=str(ask.payment_id), code=outcome.code)
+            if isinstance(outcome, RefusedByRules):
+                log.error("entry.refused", payment=str(ask.about), code=outcome.code)
             elif not isinstance(outcome, Reply):
                 raise outcome

@@ -16,7 +16,8 @@ from vignettes.domain.money import Money
 from vignettes.domain.payment_events import Allocation, Suggested
 from vignettes.eventstore.deciding import Outcome, Reply
 from vignettes.projections.digesting import CHANNEL as VIEWS
-from vignettes.services.payments.booking import Ask, PaymentWriter, on
+from vignettes.services.commanding import Ask
+from vignettes.services.payments.booking import PaymentWriter, on
 from vignettes.services.payments.lookup import OrdersInView
 from vignettes.services.payments.reasons import NOT_UNDERSTOOD
 from vignettes.services.payments.recognising import Recognised, recognised

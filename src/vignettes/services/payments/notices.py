@@ -16,8 +16,9 @@ from vignettes.domain.money import Money, zero
 from vignettes.domain.payment import BankPayment, payment_id_of
 from vignettes.domain.payment_status import PaymentStatus
 from vignettes.messages import payments, replies
+from vignettes.services.commanding import Ask, RefusedByRules
 from vignettes.services.edge import Endpoints
-from vignettes.services.payments.booking import Ask, PaymentRefused, PaymentWriter
+from vignettes.services.payments.booking import PaymentWriter
 from vignettes.services.payments.review import QUEUE
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class NoticeDesk:
     async def _book(self, notice: payments.TakeNotice, entry: BankEntry) -> None:
         try:
             await self._writer.execute(_booking(notice, entry))
-        except PaymentRefused as refusal:
+        except RefusedByRules as refusal:
             if refusal.code != TakenBackOtherwise.code:
                 raise
             await self._writer.execute(_for_a_person(notice, entry))
@@ -83,7 +84,7 @@ class NoticeDesk:
         try:
             while told < entry.amount:
                 told += await self._decided(notice, _part_id(notice, told), closing, _amount)
-        except PaymentRefused as refusal:
+        except RefusedByRules as refusal:
             if refusal.code != errors.PaymentNotFound.code:
                 raise
 

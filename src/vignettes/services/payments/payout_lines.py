@@ -15,7 +15,8 @@ from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands
 from vignettes.messages.forms import Amount
 from vignettes.services.calling import Calling, NoAnswer
-from vignettes.services.payments.booking import PaymentRefused, PaymentWriter, on
+from vignettes.services.commanding import RefusedByRules
+from vignettes.services.payments.booking import PaymentWriter, on
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +128,7 @@ class PayoutLines:
         act = fail if entry.credit else confirm
         try:
             await self._writer.execute(on(payment_id, _command_id(entry), act, actor))
-        except PaymentRefused as refusal:
+        except RefusedByRules as refusal:
             return refusal.code
         return None
 

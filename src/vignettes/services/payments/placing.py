@@ -13,7 +13,8 @@ from psycopg.rows import dict_row
 
 from vignettes.eventstore.deciding import Reply
 from vignettes.projections.digesting import CHANNEL as VIEWS
-from vignettes.services.payments.booking import STATEMENT, Ask, PaymentWriter, on
+from vignettes.services.commanding import Ask
+from vignettes.services.payments.booking import STATEMENT, PaymentWriter, on
 from vignettes.services.payments.payout_lines import payout_named
 from vignettes.services.waking import Worker
 
