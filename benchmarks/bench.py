@@ -18,7 +18,7 @@ from benchmarks.goals import (
     lag_grown_log,
     standings,
 )
-from benchmarks.house import NO_VIEWS, NOON, VIEWS, House, Series, house
+from benchmarks.house import NO_VIEWS, NOON, PAGES, VIEWS, House, Series, house
 from benchmarks.machine import Machine, examine
 from benchmarks.pasts import at_head
 from benchmarks.run import SEED, Asked, Run
@@ -54,7 +54,7 @@ class Result:
     changed_settings: dict[str, str]
     notes: list[str]
     seed: str = SEED
-    series: Sequence[Series] = (NO_VIEWS, VIEWS, NOON)
+    series: Sequence[Series] = (NO_VIEWS, VIEWS, PAGES, NOON)
 
 
 async def measure(asked: Asked, progress: Progress) -> Result:

@@ -58,7 +58,8 @@ class Point:
     database goes about it, line by line, where that was asked. Of what was due at an instant, `late_ms` is how late
     shares of it were, 0, 0.5 % and so on to all; the latencies are lateness then. `cpu_seconds` is what each process
     or stage used meanwhile, where that was looked at. `memory_mb` is the most that the measuring process had in
-    memory, and `tallies` how what it decided went: by kind, how many of what there were.
+    memory, and `tallies` how what it decided went: by kind, how many of what there were. `largest_bytes` is how long
+    the longest answer was, where that was looked at.
     """
 
     workload: str
@@ -77,6 +78,7 @@ class Point:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     memory_mb: float | None = None
     tallies: dict[str, dict[str, int]] = field(default_factory=dict)
+    largest_bytes: int | None = None
 
     @property
     def held(self) -> bool:

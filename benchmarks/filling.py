@@ -33,8 +33,10 @@ _COLUMNS = """
 SELECT column_name FROM information_schema.columns
 WHERE table_schema || '.' || table_name = %s AND is_identity = 'NO' AND is_generated = 'NEVER'
 """
+# The templates are kept apart: not every table finds them quickly among their copies.
+_KEEP = "CREATE TEMP TABLE {made} AS TABLE {table}"
 _COPY = """
-INSERT INTO {table} ({columns}) SELECT {values} FROM copies JOIN {table} AS made ON made.{order} = copies.template
+INSERT INTO {table} ({columns}) SELECT {values} FROM copies JOIN {made} AS made ON made.{order} = copies.template
 """
 _COPIES = """
 INSERT INTO copies SELECT gen_random_uuid(), (%s::uuid[])[1 + n %% %s] FROM generate_series(1, %s) AS n
@@ -79,15 +81,18 @@ def _copy(
 def copying(connection: psycopg.Connection[Any], tables: Tables) -> dict[str, sql.Composed]:
     """Return for each table the statement that copies what `copies` names: rows of `template` as those of `id`.
 
-    Columns that the database fills are left to it; a table that is not there is left out.
+    What is there now are the templates. Columns that the database fills are left to it; a table that is not there is
+    left out.
     """
     inserts = {}
     for table, (order_column, drawn) in tables.items():
         columns = [row[0] for row in connection.execute(_COLUMNS, (table,))]
         if columns:
             fresh = {order_column: "copies.id", **drawn}
+            kept = {"table": _name(table), "made": sql.Identifier(f"made of {table}")}
+            connection.execute(sql.SQL(_KEEP).format(**kept))
             inserts[table] = sql.SQL(_COPY).format(
-                table=_name(table),
+                **kept,
                 columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
                 values=sql.SQL(", ").join(
                     sql.SQL(fresh[column]) if column in fresh else sql.Identifier("made", column)

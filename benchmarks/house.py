@@ -35,6 +35,8 @@ class Series:
 NO_VIEWS = Series("no_views", "commands, no views", ("ordering",))
 #: As in earnest: the views follow, here on the same cores.
 VIEWS = Series("views", "commands, views following", ("ordering", "projecting"))
+#: And the pages of orders.
+PAGES = Series("queried", "queries and pages", (*VIEWS.roles, "web"))
 #: All that brings an order from its deadline to the start of its registration; mails, events and pages stand still.
 NOON = Series("noon", "deadlines", ("ordering", "projecting", "deadlines", "registration"))
 
@@ -80,19 +82,22 @@ class House:
             **given,
         }
         settings = load_settings(**ours)
+        port = settings.http_port if "web" in roles else None
         with _output_into(self.folder / f"{name}.log"):
             async with instance(settings, roles=roles):
-                await _until_ready(str(ours["nats_url"]), roles)
+                await _until_ready(str(ours["nats_url"]), roles, port)
                 told = origins(settings, **ours)
                 yield {name: value for name, value, origin in told if origin in {"environment", ".env"}}
 
 
-async def _until_ready(nats_url: str, roles: Sequence[str]) -> None:
+async def _until_ready(nats_url: str, roles: Sequence[str], port: int | None) -> None:
     client = await nats.connect(nats_url)
     try:
         async with asyncio.timeout(_READY_WITHIN_SECONDS):
             for role in roles:
                 await _answered(client, role)
+            if port:
+                await _listening(port)
     finally:
         await client.close()
 
@@ -105,6 +110,18 @@ async def _answered(client: Client, role: str) -> None:
         except NoRespondersError:
             await asyncio.sleep(0.05)
         else:
+            return
+
+
+async def _listening(port: int) -> None:
+    """Connect to the pages until somebody listens: the role is there a moment before its port is."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
             return
 
 

@@ -8,23 +8,17 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import psycopg
 from pydantic_core import from_json
 
 from benchmarks.apart import answer
 from benchmarks.crowd import Crowd
 from benchmarks.dialogue import Dialogue, Refused, Request
 from benchmarks.figures import Point, Window
-from benchmarks.stocking import COUNTRY, Copy, copied
-from vignettes.eventstore.connections import conninfo
+from benchmarks.plans import plan
+from benchmarks.stocking import COUNTRY, Copy, copied, digests_of
 from vignettes.projections.lookup import FIND, MOST_FOUND
-from vignettes.runtime.keys import root_of
-from vignettes.runtime.parts import index
-from vignettes.runtime.settings import load_settings
 from vignettes.services.reading import STATUS
 
 #: What is known of an order, by what a lookup is called.
@@ -61,22 +55,12 @@ def lookups(draw: Callable[[], Copy], again: Callable[[], bool]) -> Dialogue:
 _ASK: dict[str, Ask] = {"status": statuses, "lookup": lookups}
 
 
-def plan(data_dir: str, database_url: str, question: str, copy: Copy) -> list[str]:
+def planned(data_dir: str, database_url: str, question: str, copy: Copy) -> list[str]:
     """Return how the database answers a question, as it says itself, line by line."""
-    statement, values = STATUS, dict[str, Any](order_id=copy.order_id)
-    if question == "lookup":
-        settings = load_settings(data_dir=Path(data_dir), database_url=database_url)
-        customers = index(root_of(settings, conninfo(database_url, "vignettes_projector")))
-        digests = [customers.email(copy.email), customers.plate(COUNTRY, copy.plate)]
-        statement, values = FIND, {"digests": digests, "most": MOST_FOUND}
-    with psycopg.connect(conninfo(database_url, "vignettes_writer"), autocommit=True) as connection:
-        return _explained(connection, statement, values)
-
-
-def _explained(connection: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> list[str]:
-    query = f"EXPLAIN (ANALYZE, BUFFERS) {statement}".encode()
-    connection.execute(query, values)  # what the connection looks up for the first time is not the query's
-    return [row[0] for row in connection.execute(query, values)]
+    if question == "status":
+        return plan(database_url, "vignettes_writer", STATUS, {"order_id": copy.order_id})
+    email, plate, _ = digests_of(data_dir, database_url).of(copy)
+    return plan(database_url, "vignettes_writer", FIND, {"digests": [email, plate], "most": MOST_FOUND})
 
 
 def measure(  # noqa: PLR0913  # what is said to a process of its own
@@ -104,7 +88,7 @@ def measure(  # noqa: PLR0913  # what is said to a process of its own
     clients = [_ASK[question](draw, lambda: window.open) for _ in range(in_flight)]
     asyncio.run(Crowd(clients, window).ask(nats_url))
     point = Point.of(("W8", "ours", what), in_flight, seconds, window)
-    return [point.planned(plan(data_dir, database_url, question, draw()))]
+    return [point.planned(planned(data_dir, database_url, question, draw()))]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from benchmarks.house import Series
 from benchmarks.matching_noise import KINDS
 
 _THREE_DIGITS = 100
-_TOLD_OF_A_PLAN = re.compile(r"Scan|Execution Time")
+_TOLD_OF_A_PLAN = re.compile(r"Scan|Planning Time|Execution Time")
 _COLOURS = {"reached": "green", "missed": "red", "not measured": "dim"}
 
 _OF_NOON = (
@@ -77,8 +77,9 @@ def show(result: Result, out: Console) -> None:
         out.print(f"{title}, as planned:\n" + "\n".join(plan), highlight=False, markup=False)
     for point in result.points:
         if point.cpu_seconds:
-            told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in point.cpu_seconds.items())
-            out.print(f"CPU seconds in the {point.seconds:.1f} s of {point.what}: {told}.", highlight=False)
+            told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in point.cpu_seconds.items())
+            of = f"{point.what}, {point.parallel} in parallel, {point.operations:,} counted"
+            out.print(f"CPU seconds in the {point.seconds:.1f} s of {of}: {told}.", highlight=False)
     out.print(
         "Only ratios within one run count. A limit is measured from Python, as the service would reach it; "
         "echoes go to a process beside the asking one; W2's three take turns. The alternatives go through no NATS "

@@ -3,9 +3,20 @@
 from typing import Any
 
 from benchmarks.figures import peak
-from benchmarks.goals import LAG, LAG_AT_HALF, LIVE, LIVE_BESIDE, REBUILT, REBUILT_BESIDE, asked_of
-from benchmarks.house import VIEWS, House
+from benchmarks.goals import (
+    LAG,
+    LAG_AT_HALF,
+    LIVE,
+    LIVE_BESIDE,
+    LOST_LINK,
+    PAGE,
+    REBUILT,
+    REBUILT_BESIDE,
+    asked_of,
+)
+from benchmarks.house import PAGES, VIEWS, House
 from benchmarks.run import SEED, Run
+from vignettes.runtime.embedded import free_port
 
 SHARE_OF_PEAK = 0.5
 #: How many commands a second come while it is measured whether a rebuild holds up the live view.
@@ -15,7 +26,7 @@ QUESTIONS = ("status", "lookup")
 
 REBUILD_STEPS = 5
 LAG_STEPS = 2
-QUERY_STEPS = 1 + len(QUESTIONS) * len(IN_FLIGHT)
+QUERY_STEPS = 1 + (len(QUESTIONS) + 1) * len(IN_FLIGHT) + 1
 
 
 async def runner(run: Run, servers: House) -> None:
@@ -56,21 +67,26 @@ async def _lag(run: Run, servers: House, name: str, of: tuple[str, str], rate: f
 
 
 async def queries(run: Run, servers: House) -> None:
-    """Fill the views of a service, and ask it."""
-    name, orders = "queried", (run.asked.orders, f"{SEED}/stocking")
-    where = {
-        "nats_url": servers.nats_url,
-        "data_dir": str(servers.folder / name),
-        "database_url": servers.database(name),
-    }
-    run.tell("starting the service with views")
-    async with servers.service(name, VIEWS.roles) as run.changed_settings:
+    """Fill the views of a service, and ask it: over NATS, over HTTP, and as it asks itself."""
+    name, orders, port = PAGES.name, (run.asked.orders, f"{SEED}/stocking"), free_port()
+    where = {"data_dir": str(servers.folder / name), "database_url": servers.database(name)}
+    over_nats = {**where, "nats_url": servers.nats_url}
+    run.tell("starting the service with views and pages")
+    async with servers.service(name, PAGES.roles, http_port=port) as run.changed_settings:
         title = f"W8: filling the views with {orders[0]:,} orders"
-        await run.do(title, "benchmarks.stocking", **where, orders=orders[0], seed=orders[1])
+        await run.do(title, "benchmarks.stocking", **over_nats, orders=orders[0], seed=orders[1])
         for question in QUESTIONS:
-            for n in IN_FLIGHT:
-                of = (question, asked_of(question, orders[0]))
-                asking = {"in_flight": n, "orders": orders, "seed": f"{SEED}/{question}/{n}"}
-                await run.measure(
-                    f"W8: {of[1]}, {n} in flight", "benchmarks.queries", **where, of=of, **asking
-                )
+            of = (question, asked_of(question, orders[0]))
+            await _ask(run, of[1], "benchmarks.queries", **over_nats, of=of, orders=orders)
+        what = asked_of(PAGE, orders[0])
+        await _ask(run, what, "benchmarks.pages", **where, port=port, what=what, orders=orders)
+        what = asked_of(LOST_LINK, orders[0])
+        finding = {**where, "what": what, "orders": orders, "seed": f"{SEED}/{LOST_LINK}"}
+        await run.measure(f"W8: {what}", "benchmarks.linking", **finding)
+
+
+async def _ask(run: Run, title: str, module: str, **arguments: Any) -> None:
+    """Let some ask one after the other, and more at a time."""
+    for n in IN_FLIGHT:
+        asking = {**arguments, "in_flight": n, "seed": f"{SEED}/{title}/{n}"}
+        await run.measure(f"W8: {title}, {n} in flight", module, **asking)

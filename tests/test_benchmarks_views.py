@@ -9,19 +9,28 @@ from pathlib import Path
 import psycopg
 import pytest
 from eventsourcing.persistence import ProgrammingError
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
 
-from benchmarks import lag, runner, stocking
+from benchmarks import lag, linking, pages, runner, stocking
 from benchmarks.apart import MeasuringFailed, meanwhile, measured
+from benchmarks.dialogue import Refused
 from benchmarks.figures import Window
 from benchmarks.goals import scan_alone
+from benchmarks.indexes import without_indexes
 
-from eventstore_helpers import INDEX, an_order, ask, fold, projecting, record
+from eventstore_helpers import DOMAIN, INDEX, MASTER, an_order, ask, fold, projecting, record
 from vignettes.domain.references import parse_number
 from vignettes.domain.vehicle import Vehicle
+from vignettes.projections.emails import EmailsView
 from vignettes.projections.lookup import LookupView, find
+from vignettes.projections.order_pages import OrderPagesView, digest_of
 from vignettes.projections.order_status import OrderStatusView
+from vignettes.services.links import Links
+from vignettes.services.web.serving import serving
 
 SECONDS, WARM_UP = 0.3, 0.05
 
@@ -190,20 +199,92 @@ async def test_a_view_that_does_not_come_is_no_figure(monkeypatch):
 # Views that are full
 
 
-async def test_copies_are_found_by_what_their_customers_know(database, orders):
+DIGESTS = stocking.Digests(INDEX, Links("", MASTER).token)
+COPIES = [stocking.Copy("seed", n) for n in range(5)]
+
+
+@pytest.fixture
+async def filled(database, orders) -> str:
+    """Give a database whose views show five copies of three orders."""
     record(orders, *(an_order() for _ in range(3)))
-    await fold(database, orders.vault, OrderStatusView(orders.vault), LookupView(INDEX))
-    copies = [stocking.Copy("seed", n) for n in range(5)]
+    views = (OrderStatusView(orders.vault), LookupView(INDEX), EmailsView(DOMAIN, orders.vault))
+    await fold(database, orders.vault, *views, OrderPagesView(DIGESTS.token))
     with psycopg.connect(database, autocommit=True) as connection:
-        stocking.fill(connection, INDEX, "seed", len(copies))
-    rows = ask(database, "SELECT order_id, order_number, email FROM read.order_status")
+        stocking.fill(connection, DIGESTS, "seed", len(COPIES))
+    return database
+
+
+async def test_copies_are_found_by_what_their_customers_know(filled):
+    rows = ask(filled, "SELECT order_id, order_number, email FROM read.order_status")
     assert len(rows) == 8
-    assert {each.order_id for each in copies} < {order_id for order_id, _, _ in rows}
+    assert {each.order_id for each in COPIES} < {order_id for order_id, _, _ in rows}
+    assert {each.order_number for each in COPIES} < {number for _, number, _ in rows}
     assert {email for _, _, email in rows} == {"driver@example.com"}, "what is sealed opens"
     assert all(parse_number(number) == number for _, number, _ in rows)
-    async with await projecting(database) as connection:
-        vehicle = Vehicle.of(stocking.COUNTRY, copies[2].plate)
+    async with await projecting(filled) as connection:
+        vehicle = Vehicle.of(stocking.COUNTRY, COPIES[2].plate)
         by_plate = await find(connection, INDEX, vehicle=vehicle, email=None)
-        by_address = await find(connection, INDEX, vehicle=None, email=copies[2].email)
-    assert [each.order_id for each in by_plate] == [copies[2].order_id]
-    assert {each.order_id for each in by_address} == {copies[2].order_id, copies[3].order_id}
+        by_address = await find(connection, INDEX, vehicle=None, email=COPIES[2].email)
+    assert [each.order_id for each in by_plate] == [COPIES[2].order_id]
+    assert {each.order_id for each in by_address} == {COPIES[2].order_id, COPIES[3].order_id}
+
+
+def test_copies_have_a_page_and_mails_of_their_own(filled):
+    for copy in COPIES:
+        digest = digest_of(DIGESTS.token(copy.order_id, 1))
+        assert ask(filled, "SELECT order_id FROM read.order_pages WHERE digest = %s", digest) == [
+            copy.order_id
+        ]
+        mails = ask(
+            filled, "SELECT kind, state, message_id FROM read.emails WHERE order_id = %s", copy.order_id
+        )
+        assert [(kind, state) for kind, state, _ in mails] == [("placed", "sent")]
+        assert str(copy.order_id) in mails[0][2]
+
+
+def test_tables_that_were_filled_have_the_indexes_that_they_had(database):
+    """By name, too: a plan is read by the names of its indexes."""
+    every = "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('effect', 'edition') ORDER BY indexname"
+    ours = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('effect', 'edition')"
+    before = ask(database, every)
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        without_indexes(connection, ask(database, ours)),
+    ):
+        assert before
+        assert ask(database, every) == []
+    assert ask(database, every) == before
+
+
+@pytest.mark.parametrize("way", range(3))
+def test_every_way_to_a_lost_link_finds_the_copy(filled, way):
+    (today,) = ask(filled, "SELECT min(placed_at)::date FROM read.order_status")
+    asked = linking.questions(COPIES[4], DIGESTS, today)[way]
+    with psycopg.connect(filled) as connection:
+        rows = connection.execute(asked.statement, asked.values).fetchall()
+    assert [row[0] for row in rows] == [COPIES[4].order_id], asked.kind
+
+
+# Pages over HTTP
+
+
+def site(status: int, shown: stocking.Copy) -> Starlette:
+    """Give a site on which the first copy has a link, and that link the page of some order."""
+    page = HTMLResponse(f"<h1>{shown.order_number}</h1>", status)
+    return Starlette(routes=[Route(f"/o/{DIGESTS.token(COPIES[0].order_id, 1)}", lambda _: page)])
+
+
+async def test_every_page_that_was_seen_whole_is_counted():
+    window = Window(SECONDS, WARM_UP)
+    async with serving(site(200, COPIES[0])) as port:
+        customers = pages.Customers(port, lambda: COPIES[0], DIGESTS, window)
+        await customers.look(3)
+    assert len(window.latencies[""]) > 3
+    assert customers.largest == len("<h1></h1>") + len(COPIES[0].order_number)
+
+
+@pytest.mark.parametrize(("status", "shown"), [(503, 0), (200, 1)])
+async def test_a_page_that_is_missing_or_of_another_order_is_no_figure(status, shown):
+    async with serving(site(status, COPIES[shown])) as port:
+        with pytest.raises(Refused):
+            await pages.Customers(port, lambda: COPIES[0], DIGESTS, Window(SECONDS, WARM_UP)).look(1)
