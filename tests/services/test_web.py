@@ -14,25 +14,24 @@ import httpx
 import nats
 import psycopg
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from faststream.nats import NatsBroker
 from psycopg_pool import AsyncConnectionPool
 
 from eventstore_helpers import prepare
+from vignettes.domain.support_events import Topic
 from vignettes.eventstore.connections import conninfo
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres, free_port
-from vignettes.runtime.settings import EXAMPLE_IBAN
 from vignettes.services.asyncapi import document
-from vignettes.services.deciding import Payee
 from vignettes.services.discovery import Discovery
 from vignettes.services.edge import Endpoints, EndpointStats
 from vignettes.services.grouping import CAPACITY, GroupStats
 from vignettes.services.links import Links
-from vignettes.services.web.app import HEADERS, create_app
+from vignettes.services.web.app import HEADERS, create_app, is_from_inside
+from vignettes.services.web.rendering import static
 from vignettes.services.web.serving import Web, serving
 
 ROLES = ("ordering", "mailing")
-PAYEE = Payee("Vignettes", EXAMPLE_IBAN)
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +95,14 @@ async def browsing(app):
 
 @pytest.fixture
 async def http(client, pool):
-    async with browsing(create_app(client, ROLES, pool, document, PAYEE)) as http:
+    async with browsing(create_app(client, ROLES, pool, document)) as http:
         yield http
 
 
 @pytest.fixture
 async def offline(client, unreachable):
     """The same, without a database."""
-    async with browsing(create_app(client, ROLES, unreachable, document, PAYEE)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, document)) as http:
         yield http
 
 
@@ -162,7 +161,7 @@ async def test_a_missing_database_is_named_within_seconds(offline, client):
 async def test_without_nats_nobody_can_be_seen(nats_url, pool):
     gone = await nats.connect(nats_url)
     await gone.close()
-    async with browsing(create_app(gone, ROLES, pool, document, PAYEE)) as http:
+    async with browsing(create_app(gone, ROLES, pool, document)) as http:
         answer = await http.get("/readyz")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["nats", *ROLES])
 
@@ -263,9 +262,10 @@ def money_that_waits(database_url):
             "INSERT INTO view.order_status (order_id, order_number, status, country, zone, product, vehicle_country,"
             " valid_from, starts_at, ends_at, language, link_generation, currency, price_official, price_fee,"
             " price_total, received, outstanding, surplus, generation, start_wished, can_be_corrected,"
-            " can_be_refunded, placed_at, updated_at, version, position, twin_accepted, owed)"
+            " can_be_refunded, placed_at, updated_at, version, position, twin_accepted, owed, email_fails,"
+            " has_document)"
             " SELECT gen_random_uuid(), 'V' || owed, 'issued', 'CZ', 'Europe/Prague', 'day', 'CZ', '', now(), now(),"
-            " 'en', 1, 'CZK', 1, 1, 2, 2, 0, 0, 1, false, false, false, now(), now(), 1, 1, false, owed"
+            " 'en', 1, 'CZK', 1, 1, 2, 2, 0, 0, 1, false, false, false, now(), now(), 1, 1, false, owed, false, false"
             " FROM unnest(ARRAY[0, 300, 500]) AS owed"
         )
         yield
@@ -309,6 +309,34 @@ async def test_metrics_tell_of_no_money_that_waits_as_zero(http):
     samples = of_money(told((await http.get("/metrics")).text))
     assert len(samples) == 13
     assert set(samples.values()) == {0}
+
+
+@pytest.fixture
+def cases_that_wait(database_url):
+    """Two questions and a debt that are open, since so many days; one that is answered. Taken away afterwards."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO view.support_cases (case_id, case_number, state, topic, channel, language, messages, answers,"
+            " opened_at, open_since, erased, updated_at, version, position)"
+            " SELECT gen_random_uuid(), 'C', CASE WHEN days > 0 THEN 'open' ELSE 'answered' END, topic, 'form', 'en',"
+            " 1, 0, now(), CASE WHEN days > 0 THEN now() - make_interval(days => days) END, '{}', now(), 1, 1"
+            " FROM (VALUES ('question', 2), ('question', 4), ('debt', 3), ('complaint', 0)) AS waits (topic, days)"
+        )
+        yield
+        connection.execute("DELETE FROM view.support_cases")
+
+
+@pytest.mark.usefixtures("cases_that_wait")
+async def test_metrics_tell_who_waits_for_an_answer(http):
+    """By topic, and since when; what there is none of as zero."""
+    samples = told((await http.get("/metrics")).text)
+    opened = {
+        name: value for name, value in samples.items() if name.startswith("vignettes_support_cases_open{")
+    }
+    since = "vignettes_support_cases_open_oldest_seconds{"
+    oldest = {name: value // 86_400 for name, value in samples.items() if name.startswith(since)}
+    assert list(opened) == [f'vignettes_support_cases_open{{topic="{topic}"}}' for topic in Topic]
+    assert (list(opened.values()), list(oldest.values())) == ([2, 0, 0, 1], [4, 0, 0, 3])
 
 
 @pytest.fixture
@@ -420,7 +448,7 @@ async def test_the_page_writes_texts_as_texts(client, unreachable):
     """Whatever stands in the document is shown, never obeyed."""
     described = document()
     described["info"]["description"] = "<script>alert(1)</script>"
-    async with browsing(create_app(client, ROLES, unreachable, lambda: described, PAYEE)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, lambda: described)) as http:
         text = (await http.get("/docs/asyncapi")).text
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -465,7 +493,7 @@ async def test_also_an_error_is_closed_and_tells_nothing(client, unreachable):
     def broken():
         raise ValueError("secret")
 
-    async with browsing(create_app(client, ROLES, unreachable, broken, PAYEE)) as http:
+    async with browsing(create_app(client, ROLES, unreachable, broken)) as http:
         answer = await http.get("/docs/asyncapi")
     assert answer.status_code == 500
     assert answer.headers["Cache-Control"] == "no-store"
@@ -486,7 +514,7 @@ async def until_open(port):
 
 async def test_the_role_serves_until_it_is_cancelled(client, unreachable):
     port = free_port()
-    role = asyncio.create_task(Web(create_app(client, ROLES, unreachable, document, PAYEE), port).run())
+    role = asyncio.create_task(Web(create_app(client, ROLES, unreachable, document), port).run())
     _, writer = await until_open(port)
     writer.close()
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -526,3 +554,41 @@ async def test_a_taken_port_says_what_to_do():
         port = other.getsockname()[1]
         with pytest.raises(OSError, match=rf"Port {port} .* VIGNETTES_HTTP_PORT"):
             await Web(FastAPI(), port).run()
+
+
+@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "203.0.113.9"}, {"Forwarded": "for=203.0.113.9"}])
+async def test_what_comes_through_a_proxy_gets_no_counts_and_no_particulars(http, headers):
+    """A count of mails or commands would tell a stranger at the form whether an order was found."""
+    assert (await http.get("/metrics", headers=headers)).status_code == 403
+    assert set((await http.get("/readyz", headers=headers)).json()) == {"status"}
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [("127.0.0.1", True), ("10.1.2.3", True), ("fd00::1", True), ("203.0.113.9", True), ("8.8.8.8", False)],
+)
+def test_who_is_inside_follows_from_the_address(host, inside):
+    """Those of documentation count as private, for they are nobody's."""
+    scope = {"type": "http", "headers": [], "client": (host, 4711)}
+    assert is_from_inside(Request(scope)) is inside
+
+
+async def test_a_slash_too_much_leads_nowhere(http):
+    """And to no other host: a redirect would take the name that the request came with."""
+    answer = await http.get("/healthz/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil" not in str(answer.headers)
+
+
+async def test_a_file_is_kept_by_the_address_that_names_its_content(http):
+    """Fetched once for all pages; by another address, or one that names another content, it is not kept."""
+    kept = await http.get(static("docs.css"))
+    assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    for path in ("/static/docs.css", "/static/docs.css?0123456789ab", "/static/nothing.css?"):
+        assert (await http.get(path)).headers["Cache-Control"] == "no-store"
+
+
+async def test_browsers_that_come_by_https_never_come_otherwise(client, pool):
+    for is_secure in (True, False):
+        async with browsing(create_app(client, ROLES, pool, document, is_secure=is_secure)) as http:
+            assert ("Strict-Transport-Security" in (await http.get("/healthz")).headers) is is_secure

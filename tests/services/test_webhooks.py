@@ -22,9 +22,8 @@ from service import running_service, until
 from vignettes.domain.errors import PaymentIdReused, Unavailable
 from vignettes.domain.references import parse_number
 from vignettes.runtime.embedded import free_port
-from vignettes.runtime.settings import EXAMPLE_IBAN, ConfigurationError
+from vignettes.runtime.settings import ConfigurationError
 from vignettes.services.asyncapi import document
-from vignettes.services.deciding import Payee
 from vignettes.services.notices import files
 from vignettes.services.notices.comgate import Account, Comgate
 from vignettes.services.notices.signed_json import SignedJson
@@ -33,7 +32,6 @@ from vignettes.services.web.app import create_app
 from vignettes.services.web.serving import serving
 from vignettes.services.web.webhooks import LONGEST_BODY, Webhooks
 
-PAYEE = Payee("Vignettes", EXAMPLE_IBAN)
 JSON = {"Content-Type": "application/json"}
 #: A refusal may cost no more than this (docs of the abuse tests): bytes of memory, seconds.
 MEMORY, SECONDS = 200_000_000, 2.0
@@ -82,7 +80,7 @@ async def browsing(webhooks):
     await pool.open()
     async with (
         pool,
-        serving(create_app(Client(), (), pool, document, PAYEE, webhooks)) as port,
+        serving(create_app(Client(), (), pool, document, webhooks=webhooks)) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as http,
     ):
         yield http

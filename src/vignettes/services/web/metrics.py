@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from vignettes.domain.details import Status
+from vignettes.domain.support_events import Topic
 from vignettes.services import discovery
 
 DATABASE_SECONDS = 3.0
@@ -27,6 +28,7 @@ FROM read.projection_lag ORDER BY view
 """
 _ORDERS = "SELECT status, count(*) FROM read.order_status GROUP BY status"
 _MAILS = "SELECT mails FROM read.mails_waiting"
+_REPORTS = "SELECT outcome, reports FROM read.mail_reports"
 # By the real clock: the reader may not ask for the sandbox's, which is ahead of it and finds more overdue.
 _OVERDUE = """
 SELECT count(*), coalesce(extract(epoch FROM clock.now() - min(due_at)), 0)::float8
@@ -52,6 +54,11 @@ SELECT 'bank_files_' || state, count(*), extract(epoch FROM clock.now() - min(en
 FROM read.bank_files WHERE state = 'set_aside' GROUP BY state
 """
 _OWED = "SELECT currency, count(*), sum(owed)::float8 FROM read.order_status WHERE owed > 0 GROUP BY currency"
+
+_CASES = """
+SELECT topic, count(*), extract(epoch FROM clock.now() - min(open_since))::float8
+FROM read.support_cases WHERE state = 'open' GROUP BY topic
+"""
 
 
 #: What a writer tells of itself, as metrics.
@@ -110,6 +117,10 @@ _OF_MONEY = {
 }
 _PAYOUTS = ("to_approve", "approved", "with_bank")
 _OLDEST = "For how long the oldest of them waits, by the service's clock; 0 for none."
+#: A topic of which no case is open is told as zero.
+_TOPICS = tuple(Topic)
+#: What a message to the return address may be; the last is not understood, and waits for a person.
+_OUTCOMES = ("permanent", "soft", "complaint", "ignored", "set_aside")
 #: A state that no registration is in now is told as zero.
 _UNDER_WAY = ("waiting", "sending", "unknown")
 
@@ -127,7 +138,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits, as `_OF_MONEY` and `_PAYOUTS` name it: how many, and for how many seconds the oldest does."""
+    """What waits (of `_OF_MONEY`, `_PAYOUTS` or `_TOPICS`): how many, and for how many seconds the oldest does."""
 
     what: str
     count: int
@@ -150,6 +161,7 @@ class Standing:
     followers: list[Follower]
     orders: dict[str, int]
     mails: int
+    reports: dict[str, int]
     overdue: int
     most_overdue: float
     authorities: list[Authority]
@@ -157,6 +169,7 @@ class Standing:
     called: int
     money: list[Waiting]
     owed: list[Owed]
+    cases: list[Waiting]
 
 
 async def exposition(
@@ -186,6 +199,7 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
         followers = await (await cursor.execute(_FOLLOWERS, (LED_SECONDS,))).fetchall()
     orders: dict[str, int] = dict(await (await connection.execute(_ORDERS)).fetchall())
     [(mails,)] = await (await connection.execute(_MAILS)).fetchall()
+    reports: dict[str, int] = dict(await (await connection.execute(_REPORTS)).fetchall())
     [(overdue, most_overdue)] = await (await connection.execute(_OVERDUE)).fetchall()
     async with connection.cursor(row_factory=class_row(Authority)) as cursor:
         authorities = await (await cursor.execute(_AUTHORITIES)).fetchall()
@@ -193,11 +207,13 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
     [(called,)] = await (await connection.execute(_CALLED)).fetchall()
     money = [Waiting(*row) async for row in await connection.execute(_WAITING_MONEY)]
     owed = [Owed(*row) async for row in await connection.execute(_OWED)]
+    cases = [Waiting(*row) async for row in await connection.execute(_CASES)]
     return Standing(
         followers,
         # A status that no order has now is told as zero: a series that vanishes can't be watched.
         {**dict.fromkeys(Status, 0), **orders},
         mails,
+        {outcome: reports.get(outcome, 0) for outcome in _OUTCOMES},
         overdue,
         most_overdue,
         authorities,
@@ -205,6 +221,7 @@ async def _read(connection: psycopg.AsyncConnection) -> Standing:
         called,
         money,
         owed,
+        cases,
     )
 
 
@@ -251,6 +268,7 @@ class _Gauges(Collector):
             yield from _gauges(self._standing)
             yield from _registering(self._standing)
             yield from _money(self._standing)
+            yield from _support(self._standing)
 
 
 def _registering(standing: Standing) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
@@ -286,12 +304,27 @@ def _debts(standing: Standing) -> Iterable[GaugeMetricFamily]:
     yield _labelled("vignettes_owed_minor_units", "What they owe, in minor units.", "currency", amounts)
 
 
-def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily]:
+def _support(standing: Standing) -> Iterable[GaugeMetricFamily]:
+    open_ = {topic: Waiting(topic, 0, 0.0) for topic in _TOPICS} | {
+        each.what: each for each in standing.cases
+    }
+    counts = {topic: each.count for topic, each in open_.items()}
+    yield _labelled("vignettes_support_cases_open", "Cases of support that wait for us.", "topic", counts)
+    oldest = {topic: each.oldest for topic, each in open_.items()}
+    yield _labelled("vignettes_support_cases_open_oldest_seconds", _OLDEST, "topic", oldest)
+
+
+def _gauges(standing: Standing) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
     for name, meaning in _OF_A_FOLLOWER.items():
         told = {each.view: float(getattr(each, name)) for each in standing.followers}
         yield _labelled(f"vignettes_projection_{name}", meaning, "view", told)
     yield _labelled("vignettes_orders", "Orders by status.", "status", standing.orders)
     yield GaugeMetricFamily("vignettes_mails_waiting", "Mails called for and not sent.", value=standing.mails)
+    came_back = "Messages to the return address, by what was made of them."
+    family = CounterMetricFamily("vignettes_mail_reports", came_back, labels=["outcome"])
+    for outcome, count in standing.reports.items():
+        family.add_metric([outcome], count)
+    yield family
     yield GaugeMetricFamily(
         "vignettes_deadlines_overdue", "Deadlines that are past and not ended.", value=standing.overdue
     )

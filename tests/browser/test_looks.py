@@ -1,0 +1,176 @@
+"""How the pages of customers are made: for everybody to use, narrow enough, light enough, and by ourselves alone."""
+
+from urllib.parse import urljoin
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from browsing import DESKTOP, NARROW, PHONE
+from order_states import STATES
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Their words are long, and look as they should in the two alphabets.
+LANGUAGES = ("de", "bg")
+FORMS = ("correct", "start", "withdraw", "email", "support")
+#: Of every status the page, and the forms as they are before, while and after there is something to change.
+PAGES = (
+    *STATES,
+    *(f"{state}/{form}" for state in ("awaiting_payment", "issued", "expired") for form in FORMS),
+)
+OTHERS = ("/", "/support", "/nowhere")
+CONFORMANCE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+#: What another width or another colour scheme can change.
+OF_COLOURS_AND_PLACES = ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]
+MOST_BYTES = 60_000
+#: Some paint longer ones on their vehicles, but not much.
+WIDEST = {"country": "DE", "plate": "MWMW-MW 4477H"}
+#: Whatever goes beyond the screen, or beyond an edge that cuts it off.
+CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll("main *:not(.unseen)")]
+    .filter(each => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0)
+    .filter(each => each === document.documentElement || getComputedStyle(each).overflowX !== "visible")
+    .map(each => each.outerHTML.slice(0, 80))"""
+#: Some that have a name would close the others.
+UNFOLD = "all => all.forEach(each => { each.removeAttribute('name'); each.open = true; })"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def links(service):
+    """Give the link of an order in every state and language, and of what has no order."""
+    made = {"/": "/", "/support": "/support", "/nowhere": "/nowhere"}
+    for name, state in STATES.items():
+        for language in LANGUAGES:
+            vehicle = {"vehicle": WIDEST} if name == "awaiting_payment" else {}
+            placed = await state(service, language=language, **vehicle)
+            made[name, language] = placed["manage_url"]
+    return made
+
+
+def address(links, name, language):
+    state, _, form = name.partition("/")
+    if not state:
+        return links[name]
+    return links[state, language] + (f"/{form}" if form else "")
+
+
+async def violations(page, axe, **of):
+    results = await axe.run(page, options={"resultTypes": ["violations"], "runOnly": of})
+    return results.generate_report() if results.violations_count else None
+
+
+async def is_for_everybody(page):
+    """Look at a page with axe: light on a phone all of it, then what is different in the dark and on a desk.
+
+    And see whether the narrowest phone shows all of it.
+    """
+    assert await violations(page, Axe(), type="tag", values=CONFORMANCE) is None
+    there = Axe(axe_script="axe.version")  # half a megabyte need not be read four times
+    await page.emulate_media(color_scheme="dark")
+    assert await violations(page, there, type="rule", values=OF_COLOURS_AND_PLACES) is None
+    await page.set_viewport_size(DESKTOP["viewport"])
+    assert await violations(page, there, type="rule", values=OF_COLOURS_AND_PLACES) is None
+    await page.emulate_media(color_scheme="light")
+    assert await violations(page, there, type="rule", values=OF_COLOURS_AND_PLACES) is None
+    await page.set_viewport_size(NARROW["viewport"])
+    assert await cut_off(page) == []
+
+
+async def cut_off(page):
+    """Return what cannot be read without scrolling sideways, or at all, once everything is unfolded."""
+    await page.locator("details").evaluate_all(UNFOLD)
+    return await page.evaluate(CUT_OFF)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_page(browser):
+    """Give a page for all that is only looked at."""
+    async with await browser.new_context(**PHONE) as context:
+        yield await context.new_page()
+
+
+@pytest.mark.parametrize("name", [*PAGES, *OTHERS])
+async def test_everybody_can_use_it(links, service, one_page, name):
+    await one_page.set_viewport_size(PHONE["viewport"])
+    await one_page.goto(urljoin(service.settings.public_url, address(links, name, "de")))
+    await is_for_everybody(one_page)
+
+
+# --- pages that only a form leads to
+
+
+async def send(page, **fields):
+    for name, value in fields.items():
+        await page.locator(f"[name={name}]:visible").fill(value)
+    await page.locator("button:visible").first.click()
+
+
+async def test_everybody_can_use_what_a_correction_would_cost(links, open_page):
+    page = await open_page(address(links, "scheduled/correct", "de"))
+    await page.locator("[name=product]").select_option("CZ-30D")
+    await send(page, plate="1AB 0O81")
+    await expect(page.locator("[value=confirm]")).to_be_visible()
+    await is_for_everybody(page)
+
+
+async def test_everybody_can_use_a_correction_that_can_not_be_taken(links, open_page):
+    page = await open_page(address(links, "scheduled/correct", "de"))
+    await send(page, plate="1AB Ж345")
+    await expect(page.locator("[aria-invalid=true]")).to_be_focused()
+    await is_for_everybody(page)
+
+
+async def test_everybody_can_use_an_address_that_can_not_be_taken(links, open_page):
+    page = await open_page(address(links, "scheduled/email", "de"))
+    await page.locator("form").evaluate("form => form.noValidate = true")
+    await send(page, email="driver@example")
+    await expect(page.locator("[aria-invalid=true]")).to_be_focused()
+    await is_for_everybody(page)
+
+
+async def test_everybody_can_use_what_is_said_to_who_has_lost_the_link(links, open_page):
+    page = await open_page("/", locale="de-DE")
+    await page.locator("[name=country]:visible").select_option("DE")
+    await send(page, plate="HH-BR 471")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await is_for_everybody(page)
+    await send(page, email="driver@example.com")
+    await expect(page.locator("[name=reference]")).to_be_visible()
+    await page.emulate_media(color_scheme="light")
+    await is_for_everybody(page)
+
+
+async def test_everybody_can_use_what_support_answers(links, open_page):
+    page = await open_page("/support", locale="de-DE")
+    await send(page, message="?")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await is_for_everybody(page)
+    await send(page, email="lost@example.com")
+    await expect(page.locator("form")).to_have_count(0)
+    await is_for_everybody(page)
+
+
+# --- narrow, light, ours
+
+
+async def test_nothing_is_wider_than_the_narrowest_phone_in_the_other_language_either(links, open_page):
+    page = await open_page("about:blank", NARROW, locale="bg")
+    too_wide = {}
+    for name in (*PAGES, *OTHERS):
+        await page.goto(address(links, name, "bg"))
+        if found := await cut_off(page):
+            too_wide[name] = found
+    assert too_wide == {}
+
+
+async def test_a_page_with_all_it_needs_is_soon_there_on_a_slow_line(links, open_page):
+    """As the browser counts what it fetched, with the headers; the largest page that there is, in two-byte letters."""
+    for name in ("awaiting_payment", "awaiting_payment/correct", "/support"):
+        page = await open_page(address(links, name, "bg"), locale="bg")
+        sizes = await page.evaluate(
+            """performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+            .map(each => [each.name, each.transferSize])"""
+        )
+        assert sum(size for _, size in sizes) < MOST_BYTES, sizes
+        assert all(size for _, size in sizes if size is not None)
