@@ -21,7 +21,7 @@ from benchmarks.plans import plan
 from benchmarks.stocking import Copy, Digests, copied, digests_of
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.lookup import MOST_FOUND
-from vignettes.services.linking import _FIND, _NUMBERED
+from vignettes.services.linking import FIND, NUMBERED
 
 
 class Question(NamedTuple):
@@ -37,9 +37,9 @@ def questions(copy: Copy, digests: Digests, day: date) -> tuple[Question, ...]:
     email, plate, _ = digests.of(copy)
     known = {"digests": [plate, email], "day": None, "most": MOST_FOUND}
     return (
-        Question("by plate and address", _FIND, known),
-        Question("by plate and day", _FIND, {**known, "digests": [plate], "day": day}),
-        Question("by number", _NUMBERED, {"number": copy.order_number}),
+        Question("by plate and address", FIND, known),
+        Question("by plate and day", FIND, {**known, "digests": [plate], "day": day}),
+        Question("by number", NUMBERED, {"number": copy.order_number}),
     )
 
 

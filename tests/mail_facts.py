@@ -49,7 +49,6 @@ LINKED = LinkedOrder(
     placed_at=datetime(2026, 11, 20, 10, tzinfo=UTC),
     status="awaiting_payment",
     manage_url="https://vignettes.example/o/other-token",
-    plate="B •• ••34",
 )
 CASE = CaseFacts(
     case_number="S1234567802",

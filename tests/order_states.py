@@ -1,5 +1,6 @@
 """Orders as customers may find theirs: in every status, and in what can come between."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any
@@ -26,9 +27,15 @@ async def partially_paid(service: Service, **different: Any) -> Placed:
     return await _as(service, placed, "partially_paid")
 
 
+async def day_begun(service: Service, **different: Any) -> Placed:
+    """Not paid, and the day on which it was to begin is there. Moves the clock."""
+    placed = await service.place(valid_from=(await service.day(1)).isoformat(), **different)
+    await service.advance(days=1)
+    return placed
+
+
 async def scheduled(service: Service, **different: Any) -> Placed:
-    placed = await service.place(**different)
-    await service.pay(placed)
+    placed = await _paid(service, **different)
     return await _as(service, placed, "scheduled")
 
 
@@ -53,9 +60,10 @@ async def issued(service: Service, **different: Any) -> Placed:
     return await _as(service, placed, "issued")
 
 
-async def action_needed(service: Service, **different: Any) -> Placed:
-    await service.ask("sandbox.v1.authority", mode="reject", times=1, country="CZ")
-    placed = await _started(service, **different)
+async def action_needed(service: Service, product: str = "SI-7D", **different: Any) -> Placed:
+    """The authority does not take it; nothing else is ordered of this country."""
+    await service.ask("sandbox.v1.authority", mode="reject", times=1, country=product[:2])
+    placed = await _started(service, product=product, **different)
     return await _as(service, placed, "action_needed")
 
 
@@ -81,13 +89,17 @@ async def expired(service: Service, **different: Any) -> Placed:
 
 async def owing(service: Service, **different: Any) -> Placed:
     """The bank took the money back once the vignette was there."""
-    placed = await service.place(**different)
-    payment_id = str(uuid4())
-    await service.pay(placed, payment_id=payment_id)
-    await service.command("start_registration", order_id=placed["order_id"])
-    await _as(service, placed, "issued")
-    await service.command("reverse_payment", order_id=placed["order_id"], payment_id=payment_id)
-    return placed
+    return await _reversed(service, issued, **different)
+
+
+async def refunded_then_reversed(service: Service, **different: Any) -> Placed:
+    """The bank took the money back once we had returned it."""
+    return await _reversed(service, refunded, **different)
+
+
+async def rejected_then_reversed(service: Service, **different: Any) -> Placed:
+    """The bank took the money back while the customer was asked what to do."""
+    return await _reversed(service, action_needed, product="HU-10D", **different)
 
 
 async def unreachable(service: Service, **different: Any) -> Placed:
@@ -100,9 +112,21 @@ async def unreachable(service: Service, **different: Any) -> Placed:
     return placed
 
 
-async def _started(service: Service, **different: Any) -> Placed:
+async def _paid(service: Service, payment_id: str | None = None, **different: Any) -> Placed:
     placed = await service.place(**different)
-    await service.pay(placed)
+    await service.pay(placed, payment_id=payment_id or str(uuid4()))
+    return placed
+
+
+async def _reversed(service: Service, state: State, **different: Any) -> Placed:
+    payment_id = str(uuid4())
+    placed = await state(service, payment_id=payment_id, **different)
+    await service.command("reverse_payment", order_id=placed["order_id"], payment_id=payment_id)
+    return placed
+
+
+async def _started(service: Service, **different: Any) -> Placed:
+    placed = await _paid(service, **different)
     await service.command("start_registration", order_id=placed["order_id"])
     return placed
 
@@ -116,9 +140,10 @@ def _is_of(placed: Placed, mail: dict[str, Any]) -> bool:
     return mail["headers"].get("X-Order-Number") == placed["order_number"]
 
 
-#: By the name of each; the one that moves the clock comes first.
+#: By the name of each.
 STATES: Mapping[str, State] = {
     "expired": expired,
+    "day_begun": day_begun,
     "awaiting_payment": awaiting_payment,
     "partially_paid": partially_paid,
     "scheduled": scheduled,
@@ -129,5 +154,23 @@ STATES: Mapping[str, State] = {
     "refund_pending": refund_pending,
     "refunded": refunded,
     "owing": owing,
+    "refunded_then_reversed": refunded_then_reversed,
+    "rejected_then_reversed": rejected_then_reversed,
     "unreachable": unreachable,
 }
+
+
+_MOVING_THE_CLOCK = ("expired", "day_begun")
+
+
+async def one_of_each(service: Service, *languages: str) -> dict[str, dict[str, Placed]]:
+    """Place an order for every state, by language and name; those that move the clock before all others."""
+    made: dict[str, dict[str, Placed]] = {language: {} for language in languages}
+    for name in _MOVING_THE_CLOCK:
+        for language in languages:
+            made[language][name] = await STATES[name](service, language=language)
+    others = {name: state for name, state in STATES.items() if name not in _MOVING_THE_CLOCK}
+    for language in languages:
+        placed = await asyncio.gather(*(state(service, language=language) for state in others.values()))
+        made[language] |= dict(zip(others, placed, strict=True))
+    return made

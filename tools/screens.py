@@ -27,8 +27,8 @@ SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 DATABASE = "screens"
 #: What is further down than two screens of a phone is more of the same kind.
 HIGHEST = 1_690
-#: So many are enough for text, and make a tenth of the file.
-COLOURS = 64
+#: So many show the pages as they are, in a small file.
+COLOURS = 256
 DEVICES: Mapping[str, Mapping[str, Any]] = {
     "phone": {**PHONE, "device_scale_factor": 1.5},
     "desktop": DESKTOP,

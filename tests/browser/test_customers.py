@@ -238,7 +238,9 @@ async def test_what_somebody_types_stays_while_the_page_around_it_changes(servic
 
 async def test_a_page_whose_link_was_renewed_elsewhere_says_so(service, open_page):
     placed = await service.place()
-    page = await open_page(placed["manage_url"])
+    page = await open_page("/")
+    async with page.expect_response("**/events"):
+        await page.goto(placed["manage_url"])
     await service.command("correct_email", order_id=placed["order_id"], email="other@example.com")
     await expect(page.get_by_text("The link of this page was replaced by a new one.")).to_be_visible()
 

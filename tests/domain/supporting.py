@@ -40,6 +40,11 @@ def close(at=None):
     return Command(lambda case, now: case.close(now), at)
 
 
+def come_back(version, kind="case_answered", why="permanent", at=None):
+    """A mail comes back; `version` is that of the event which called for it."""
+    return Command(lambda case, now: case.note_returned_mail(version, kind, why, "5.1.1", now), at)
+
+
 def erase(*classes):
     return Command(lambda case, now: case.erase(classes or tuple(DataClass), now))
 
@@ -73,7 +78,7 @@ def opened_by_us(topic=Topic.MAIL_RETURNED):
     )
 
 
-written, answered, closed, erased = write, answer, close, erase
+written, answered, closed, erased, came_back = write, answer, close, erase, come_back
 
 
 class CaseScenario(Example):

@@ -15,8 +15,10 @@ from domain.supporting import (
     CaseScenario,
     answer,
     answered,
+    came_back,
     close,
     closed,
+    come_back,
     erase,
     erased,
     opened,
@@ -200,7 +202,73 @@ def test_closed_twice_is_closed_once(case):
     case.then_nothing()
 
 
+# --- what comes back
+
+
+def test_an_answer_that_comes_back_opens_the_case(case):
+    """Whoever waits for it has not got it."""
+    case.given(opened(), answered())
+    case.when(come_back(2, at="2026-07-03 08:00"))
+    said = {"mail_version": 2, "mail_kind": "case_answered", "why": "permanent", "status": "5.1.1"}
+    case.then(event(SupportCase.AnswerReturned, **said))
+    case.then_status("open")
+    assert (case.case.returned, case.case.open_since) == ("permanent", clock("2026-07-03 08:00"))
+
+
+def test_a_case_that_was_closed_is_open_again_by_it(case):
+    case.given(opened(), answered(), closed())
+    case.when(come_back(2))
+    case.then(SupportCase.CaseReopened, SupportCase.AnswerReturned)
+    case.then_status("open")
+
+
+def test_an_acknowledgement_that_comes_back_is_told_while_nothing_else_was_written(case):
+    case.given(opened(at="2026-07-02 09:00"))
+    case.when(come_back(1, "case_opened", at="2026-07-02 11:00"))
+    case.then(SupportCase.AnswerReturned)
+    assert (case.case.returned, case.case.open_since) == ("permanent", clock("2026-07-02 09:00"))
+
+
+@pytest.mark.parametrize(
+    ("before", "version"),
+    [
+        ((answered("Yes."), answered("Or no.")), 2),
+        ((answered(), came_back(2)), 2),
+        ((closed(),), 1),
+        ((answered(), erased()), 2),
+    ],
+    ids=["answered again since", "told already", "closed unanswered", "forgotten"],
+)
+def test_what_came_back_in_vain_changes_nothing(case, before, version):
+    case.given(opened(), *before)
+    case.when(come_back(version))
+    case.then_nothing()
+
+
+def test_the_next_answer_is_not_returned(case):
+    case.given(opened(), answered("Yes."), came_back(2))
+    case.when(answer("Yes."))
+    case.then(SupportCase.CaseAnswered)
+    case.then_status("answered")
+    assert case.case.returned is None
+
+
 # --- forgetting
+
+
+def test_where_nobody_has_asked_forgetting_ends_the_case(case):
+    """It was opened by ourselves: without the person nothing is left to be done."""
+    case.given(opened_by_us())
+    case.when(erase())
+    case.then(SupportCase.CaseClosed, SupportCase.PersonalDataErased)
+    case.then_status("closed")
+
+
+@pytest.mark.parametrize(("before", "classes"), [((written(),), ()), ((), (DataClass.VEHICLE,))])
+def test_a_case_of_our_own_stays_open_for_whoever_writes_to_it_or_can_be_reached(case, before, classes):
+    case.given(opened_by_us(), *before)
+    case.when(erase(*classes))
+    case.then_refused(CaseUnderWay)
 
 
 def test_an_open_case_is_not_forgotten(case):

@@ -213,6 +213,12 @@ EXAMPLES = {
     "support-case.answered.v1": {"text": "Zítra, Žofie.", "email": "Žofie@example.com", "link_generation": 2},
     "support-case.closed.v1": {},
     "support-case.reopened.v1": {},
+    "support-case.answer-returned.v1": {
+        "mail_version": 2,
+        "mail_kind": "case_answered",
+        "why": "permanent",
+        "status": "5.1.1",
+    },
     "support-case.personal-data-erased.v1": {"classes": (DataClass.CONTACT, DataClass.VEHICLE)},
 }
 #: Bytes of every form that was ever written, by topic: those of today, and those from before there were keys.

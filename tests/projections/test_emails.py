@@ -163,6 +163,26 @@ async def test_money_that_is_taken_back_after_the_start_is_asked_for(mails):
     assert await mails(pay(order, 100, NOON + DAY)) == [kind for kind, _ in rows]
 
 
+@pytest.mark.case(29)
+async def test_a_debt_says_whether_the_money_had_gone_back_before(mails):
+    """Then no vignette is promised for it."""
+    for order, said in (
+        (issue(start(pay(an_order(), payment_id="p"))), False),
+        (refunded(refunding(pay(an_order(), payment_id="p"))), True),
+    ):
+        [*_, last] = await mails(reversed_(order), "kind, facts->'after_refund'")
+        assert last == ("owed", said)
+
+
+async def test_the_mail_of_the_start_tells_when_it_was_asked_for_expressly(mails):
+    """And no other one does; a start that was due by itself needs no such request."""
+    asked = await mails(issue(start(pay(an_order()))), "kind, facts->>'consented_at'")
+    assert [row for row in asked if row[1]] == [("started", "2026-06-01T10:00:00Z")]
+    due = pay(an_order(details(0)))
+    due.start_when_due(due.generation, NOON + HOUR)
+    assert [at for _, at in await mails(due, "kind, facts->>'consented_at'")] == [None] * 3
+
+
 async def test_a_link_is_told_with_those_of_other_orders(mails):
     """Each with what the customer knows it by, and the generation of its link."""
     [[told]] = (await mails(link_lost(an_order()), "facts->'linked'"))[1:]

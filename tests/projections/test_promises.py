@@ -521,6 +521,20 @@ async def test_a_corrected_address_is_owed_two_mails(given, readdressed):
     ]
 
 
+@pytest.mark.parametrize("after", [MINUTE, 3 * DAY])
+async def test_a_mail_that_is_refused_for_good_breaks_no_promise(shared_database, judged, after):
+    """Nobody is there to read it, which its order is told; a mail that left and came back has left."""
+    order = pay(an_order(), at=NOON)
+    await judged(order, 6)
+    returned = "UPDATE effect.mails SET returned_at = %s, return_kind = 'permanent' WHERE order_id = %s"
+    ask(shared_database, returned, NOON + after, order.id)
+    state, *_ = await judged(order, 6, now=NOON + 30 * DAY)
+    assert state == "lapsed"
+    ask(shared_database, "UPDATE effect.mails SET sent_at = %s WHERE order_id = %s", NOON, order.id)
+    state, *_ = await judged(order, 6, now=NOON + 30 * DAY)
+    assert state == "kept"
+
+
 async def test_a_lost_link_is_owed_a_mail(given, sent):
     """Promise 9: whoever asks for it, within the hour."""
     order = an_order()
@@ -530,6 +544,12 @@ async def test_a_lost_link_is_owed_a_mail(given, sent):
     ]
     sent(order, 2, "link", NOON + HOUR + 2 * SECOND)
     assert await given(order, 9, columns="state") == ["kept"]
+
+
+async def test_who_opens_the_page_by_the_reference_waits_for_no_link(given):
+    order = an_order()
+    order.send_link([], NOON + HOUR, by_reference=True)
+    assert await given(order, 9) == []
 
 
 async def test_each_of_them_is_judged_alone(given, sent, readdressed):

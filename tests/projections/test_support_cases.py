@@ -126,6 +126,15 @@ async def test_answers_and_messages_are_counted_and_shown_in_order(seen):
     ]
 
 
+async def test_what_came_back_is_shown_until_the_next_answer(seen):
+    case = a_case()
+    case.answer("Correct it.", EMAIL, None, NOON + HOUR)
+    case.note_returned_mail(2, "case_answered", "permanent", "5.1.1", NOON + 2 * HOUR)
+    assert await seen(case, "state, open_since, returned") == [("open", NOON + 2 * HOUR, "permanent")]
+    case.answer("Correct it.", "again@example.org", None, NOON + 3 * HOUR)
+    assert await seen(case, "state, open_since, returned") == [("answered", None, None)]
+
+
 async def test_the_tables_hold_nothing_in_the_clear(seen, shared_database):
     case = a_case(typed_number="the one of Monday")
     case.answer("Correct it.", EMAIL, None, NOON + HOUR)

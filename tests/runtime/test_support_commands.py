@@ -1,11 +1,18 @@
-"""`vignettes support list | show | answer | close`: who waits, and what people answer."""
+"""`vignettes support list | show | answer | close | erase`: who waits, and what people answer."""
 
+from io import StringIO
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
 from eventstore_helpers import ask
 from service import running_service, until
+from vignettes.messages.support import Cases
+from vignettes.runtime import support_cases
+from vignettes.runtime.cli import app
+from vignettes.services.support_examples import SUPPORT_EXAMPLES
 
 ORDER = {
     "product": "CZ-10D",
@@ -23,6 +30,13 @@ async def service(database, nats_server, tmp_path):
         database, nats_server.url, tmp_path / "data", ("ordering", "projecting", "support")
     ) as running:
         yield running
+
+
+def said(shown):
+    """Return what people see."""
+    console = Console(width=200, file=StringIO())
+    console.print(shown)
+    return console.file.getvalue()
 
 
 async def opened(service, **told):
@@ -80,6 +94,39 @@ async def test_cases_are_listed_shown_answered_and_closed(service, beside, run, 
     assert (code, complained.startswith("conflict: The case is closed")) == (1, True)
     code, _, complained = await run(beside, "support", "answer", bare["case_number"], "--text", "Yes.")
     assert (code, "There is no address to answer to" in complained) == (1, True)
+
+
+async def test_a_case_is_erased_when_it_is_closed(service, beside, run):
+    """It is asked whether it is meant; while the case is open it is refused."""
+    case = await opened(service, email="driver@example.com", message="Forget me.")
+    erase = ("support", "erase", case["case_number"], "--yes")
+    code, _, complained = await run(beside, *erase)
+    assert (code, complained.startswith("conflict: The case is open")) == (1, True)
+    await run(beside, "support", "close", case["case_number"])
+    code, said, complained = await run(beside, *erase)
+    assert (code, said) == (0, f"Case {case['case_number']}: closed, erased.\n"), complained
+
+    async def forgotten():
+        query = "SELECT email IS NULL AND message IS NULL FROM read.support_cases"
+        return ask(service.settings.database_url, query) == [True]
+
+    await until(forgotten)
+
+
+def test_without_a_yes_nothing_is_erased():
+    result = CliRunner().invoke(app, ("support", "erase", "C123456788"), input="n\n")
+    assert (result.exit_code, "Erase whom case C123456788 concerns?" in result.stderr) == (1, True)
+
+
+def test_what_came_back_is_shown():
+    """In the list, and above what was written."""
+    shown = SUPPORT_EXAMPLES[Cases]["cases"][0] | {"returned": "permanent"}
+    spam = shown | {"returned": "complaint"}
+    listed = said(support_cases.shown({"cases": [shown, spam], "open": 2}))
+    assert "open, mail returned" in listed
+    assert "open, called spam" in listed
+    told = said(support_cases.told({"case": shown, "thread": [], "mails": []}))
+    assert told.splitlines()[0].endswith("question, open, mail returned")
 
 
 async def test_a_number_that_was_misread_is_told_as_such(service, beside, run):

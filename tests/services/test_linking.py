@@ -31,10 +31,11 @@ class Ordering:
 
     def __init__(self):
         self.taken = []
+        self.ok = True
 
     async def command(self, command):
         self.taken.append(command)
-        return {"ok": True}
+        return {"ok": self.ok}
 
     @property
     def told(self):
@@ -179,6 +180,14 @@ async def test_one_wrong_particular_opens_nothing(desk, on_record, ordering, dif
         await desk._open(_opening(**{"reference": variable_symbol(order.number), **different}), None)
     assert str(refused.value) == OrderNotFound.__doc__
     assert ordering.taken == []
+
+
+async def test_what_can_not_be_told_to_the_address_is_not_opened(desk, on_record, ordering):
+    order = an_order()
+    await on_record(order)
+    ordering.ok = False
+    with pytest.raises(OrderNotFound):
+        await desk._open(_opening(variable_symbol(order.number)), None)
 
 
 def _opening(reference, **different):

@@ -1,9 +1,10 @@
 """The form of support: whatever is known is passed on, and nothing is asked for but something to go by."""
 
+import asyncio
 import json
 import re
 from datetime import date
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 from uuid import UUID
 
 import httpx
@@ -13,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from eventstore_helpers import DAY, NOON, a_vault, an_order, erase, fold, record
 from forms import BROWSER, hidden, send, words
+from leaping import LeapingLoop
 from service import until
 from vignettes.domain.references import number_from_serial
 from vignettes.eventstore.connections import conninfo
@@ -136,13 +138,29 @@ async def test_a_request_that_lacks_particulars_is_still_a_case(http, asked, kno
     assert told(case) == {"channel": "form", known: EVERYTHING[known]}
 
 
-@pytest.mark.parametrize("typed", [{}, {"message": "Help!"}, {"country": "CZ"}, {"email": "  "}])
-async def test_a_form_that_nobody_could_answer_is_refused_kindly(http, asked, typed):
+@pytest.mark.parametrize("typed", [{}, {"country": "CZ"}, {"email": "  "}])
+async def test_a_form_that_says_nothing_is_refused_kindly(http, asked, typed):
+    """However often it is sent."""
     answer = await write(http, **typed)
-    assert answer.status_code == 422
-    assert "tell us at least your e-mail address, or something about your order" in words(answer.text)
-    assert typed.get("message", "") in answer.text
+    for _ in range(2):
+        assert answer.status_code == 422
+        assert "tell us at least your e-mail address, or something about your order" in words(answer.text)
+        answer = await send(http, answer, "/support", **{**NOTHING, **typed})
     assert asked.messages == []
+
+
+@pytest.mark.case(56)
+async def test_a_message_without_particulars_is_asked_for_them_once_and_then_taken(http, asked):
+    """Case 56: a person may know from the message alone what it is about."""
+    answer = await write(http, message="Help!")
+    assert answer.status_code == 422
+    assert "If you know no more, send it once more as it is." in words(answer.text)
+    assert "Help!" in answer.text
+    assert asked.messages == []
+    answer = await send(http, answer, "/support", **{**NOTHING, "message": "Help!"})
+    assert answer.status_code == 200
+    assert told(asked.messages[0]) == {"channel": "form", "message": "Help!"}
+    assert "If we find your order, we answer to the address of the order." in words(answer.text)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +191,36 @@ async def test_what_a_person_will_make_sense_of_is_passed_on_as_it_is(http, aske
         ("ordered_on", "last week"),
     ],
 )
-async def test_an_address_that_can_not_be_answered_is_named_and_nothing_is_lost(http, asked, field, typed):
+async def test_what_can_not_be_read_is_named_and_nothing_is_lost(http, asked, field, typed):
     answer = await write(http, **{**EVERYTHING, field: typed})
     assert answer.status_code == 422
     [marked] = re.findall(r'id="support-(\w+)"[^>]* aria-invalid="true" autofocus', answer.text)
     assert marked == field
     assert "What can I do?" in answer.text
     assert asked.messages == []
+
+
+@pytest.mark.case(56)
+async def test_sent_once_more_what_can_not_be_read_is_passed_on_in_the_message(http, asked):
+    """Case 56: a person will make sense of it; what can be read stays where it belongs."""
+    unread = {**EVERYTHING, "email": "driver\r\nat example", "ordered_on": "the Monday before last"}
+    answer = await send(http, await write(http, **unread), "/support", **unread)
+    assert answer.status_code == 200
+    [case] = asked.messages
+    assert (case.email, case.ordered_on, case.plate) == (None, None, "2A2-2345")
+    assert case.message == (
+        "My plate is wrong.\nWhat can I do?\n"
+        "E-mail address: driver at example\nDay of the order: the Monday before last"
+    )
+
+
+async def test_asked_once_it_is_not_asked_again_because_nobody_answered_meanwhile(http, asked):
+    asked.reply = None
+    answer = await send(http, await write(http, message="Help!"), "/support", message="Help!")
+    assert answer.status_code == 503
+    asked.reply = OPENED
+    assert (await send(http, answer, "/support", message="Help!")).status_code == 200
+    assert asked.messages[0] == asked.messages[1]
 
 
 # ------------------------------------------------------------ messages
@@ -197,6 +238,7 @@ async def test_four_thousand_letters_of_any_alphabet_are_taken_and_one_more_is_n
     assert answer.status_code == 422
     assert "Please keep your message below 4,000 characters." in words(answer.text)
     assert "Ж" * (MOST_LETTERS + 1) in answer.text
+    assert "as_it_is" not in answer.text
     assert len(asked.messages) == 1
 
 
@@ -204,6 +246,26 @@ async def test_a_form_of_any_length_is_not_read_to_its_end(http, asked):
     answer = await write(http, email="driver@example.com", message="A" * 100_000)
     assert answer.status_code == 413
     assert asked.messages == []
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(25, 200), (40, 408)])
+def test_a_long_text_has_its_time_to_arrive_over_a_slow_line(app, seconds, status):
+    """In proportion to how long it may be; not for ever."""
+
+    async def slowly(body):
+        yield body[:10]
+        await asyncio.sleep(seconds)
+        yield body[10:]
+
+    async def writing():
+        async with browser(app) as http:
+            page = await http.get("/support")
+            body = urlencode({**hidden(page.text), **EVERYTHING}).encode()
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            return await http.post("/support", content=slowly(body), headers=form)
+
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        assert runner.run(writing()).status_code == status
 
 
 async def test_a_script_in_every_field_is_shown_and_never_obeyed(http):
@@ -237,6 +299,19 @@ async def test_a_form_that_is_not_ours_opens_no_case(app, http, asked):
         answers.append(await send(http, page, "/support", **EVERYTHING))
     assert [answer.status_code for answer in answers] == [403] * 3
     assert asked.messages == []
+
+
+async def test_a_form_whose_visit_was_forgotten_is_shown_again_with_all_that_was_typed(http, asked):
+    """Browsers that are closed forget it; a long text is not lost by that, and nothing was done yet."""
+    page, long = await http.get("/support"), "What can I do? " * 200
+    http.cookies.clear()
+    answer = await send(http, page, "/support", **{**EVERYTHING, "message": long})
+    assert answer.status_code == 403
+    assert "Your text is still here: please send it once more." in words(answer.text)
+    assert long in answer.text
+    assert 'value="2A2-2345"' in answer.text
+    assert asked.messages == []
+    assert (await send(http, answer, "/support", **EVERYTHING)).status_code == 200
 
 
 async def test_pressed_twice_it_is_one_case(http, asked):

@@ -6,7 +6,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
+from vignettes.runtime.roles import proxies_of
 from vignettes.runtime.settings import ConfigurationError, load_settings
 from vignettes.services.web.serving import serving
 from vignettes.services.web.throttling import Rate, Throttle, Throttled, network_of
@@ -76,6 +78,16 @@ def test_a_refusal_makes_nobody_wait_longer(throttle, clock):
         asks(throttle, "1AB2345")
     clock.now = 61
     asks(throttle, "1AB2345")
+
+
+def test_to_look_whether_one_more_would_pass_counts_nothing(throttle, clock):
+    for _ in range(9):
+        throttle.check(EMAIL, "1AB2345")
+    asks(throttle, "1AB2345", times=3, rate=EMAIL)
+    clock.now = 20
+    with pytest.raises(Throttled) as refused:
+        throttle.check(EMAIL, "1AB2345")
+    assert refused.value.retry_after == 40
 
 
 def test_others_are_counted_apart(throttle):
@@ -178,6 +190,21 @@ async def test_of_a_chain_the_last_that_is_no_proxy_of_ours_counts():
 def test_a_setting_that_names_no_network_is_refused(given):
     with pytest.raises(ConfigurationError, match="VIGNETTES_TRUSTED_PROXIES"):
         load_settings(trusted_proxies=given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({"public_url": "https://vignettes.example"}, ["web.proxies_unknown"]),
+        ({"public_url": "https://vignettes.example", "trusted_proxies": "10.0.0.1"}, []),
+        ({"public_url": "http://127.0.0.1:8000"}, []),
+    ],
+)
+def test_a_proxy_that_must_be_there_and_is_not_named_is_warned_of(settings, warnings):
+    """Who comes by https comes by a proxy; all of them would count as one visitor."""
+    with capture_logs() as logs:
+        proxies_of(load_settings(**settings))
+    assert [each["event"] for each in logs] == warnings
 
 
 def test_networks_are_taken_with_spaces_or_without():

@@ -37,16 +37,19 @@ class Refunding(Planning):
         self.trigger_event(self.RefundRequested, timestamp=at, amount=self.account.credited, reason=reason)
 
     def withdraw(self, name: str | None, at: datetime) -> None:
-        """Withdraw from the contract before the service is provided (2011/83/EU, Art. 9, 11a); money goes back."""
+        """Withdraw from the contract before the service is provided (2011/83/EU, Art. 9, 11a); money goes back.
+
+        Whoever has asked for the money back before declares it all the same, and is acknowledged; it goes back once.
+        """
         if self.withdrawn_at:
             return
         if self.started_at:
             raise errors.NotRefundable
-        if not self.is_open:
+        if self.expired:
             raise errors.OrderClosed
-        is_paid_for = self.can_be_refunded
+        refundable = self.can_be_refunded
         self.trigger_event(self.OrderWithdrawn, timestamp=at, name=name)
-        if is_paid_for:
+        if refundable:
             self.request_refund(WITHDRAWN, at)
 
     def refund_unanswered(self, at: datetime) -> None:

@@ -97,6 +97,9 @@ class SupportCase(SupportEvents, Aggregate, created_event_name="CaseOpened"):
         self.open_since: datetime | None = self.created_on
         self.answered_at: datetime | None = None
         self.closed_at: datetime | None = None
+        # Of what we wrote last: the version whose event called for its mail, and why that came back.
+        self.told_at = 1
+        self.returned: str | None = None
         self.erased: frozenset[DataClass] = frozenset()
 
     # --------------------------------------------------------------- decisions
@@ -148,15 +151,36 @@ class SupportCase(SupportEvents, Aggregate, created_event_name="CaseOpened"):
         what = {"text": text, "email": email, "link_generation": link_generation}
         self.trigger_event(self.CaseAnswered, timestamp=at, **what)
 
+    def note_returned_mail(
+        self, mail_version: int, mail_kind: str, why: str, status: str | None, at: datetime
+    ) -> None:
+        """Open it again when the answer, or else the acknowledgement, has come back, once; an earlier one is past.
+
+        Nobody could write to whoever is forgotten, and who closes a case unanswered has not waited for a mail.
+        """
+        unread = mail_version == self.told_at and self.returned is None
+        unanswered = self.status is CaseStatus.CLOSED and not self.answers
+        if not unread or unanswered or DataClass.CONTACT in self.erased:
+            return
+        if self.status is CaseStatus.CLOSED:
+            self.trigger_event(self.CaseReopened, timestamp=at)
+        what = {"mail_version": mail_version, "mail_kind": mail_kind, "why": why, "status": status}
+        self.trigger_event(self.AnswerReturned, timestamp=at, **what)
+
     def close(self, at: datetime) -> None:
         """End it; nothing more is to be done."""
         if self.status is not CaseStatus.CLOSED:
             self.trigger_event(self.CaseClosed, timestamp=at)
 
     def erase(self, classes: Collection[DataClass], at: datetime) -> None:
-        """Let go of whom it concerns. Refused while somebody waits for an answer (as case 55)."""
+        """Let go of whom it concerns. Refused while somebody waits for an answer (as case 55).
+
+        Where nobody has asked, it ends: without the person nothing is left to be done.
+        """
         if self.status is CaseStatus.OPEN:
-            raise errors.CaseUnderWay
+            if self.was_asked or DataClass.CONTACT not in classes:
+                raise errors.CaseUnderWay
+            self.close(at)
         if left := tuple(sorted(set(classes) - self.erased)):
             self.trigger_event(self.PersonalDataErased, timestamp=at, classes=left)
 
@@ -180,6 +204,13 @@ class SupportCase(SupportEvents, Aggregate, created_event_name="CaseOpened"):
     def _case_answered(self, timestamp: datetime, text: str | None) -> None:
         self.thread = (*self.thread, Said(text, timestamp))
         self.open_since, self.answered_at = None, timestamp
+        self.told_at, self.returned = self.version + 1, None
+
+    @event(SupportEvents.AnswerReturned)
+    def _answer_returned(self, timestamp: datetime, why: str) -> None:
+        self.returned = why
+        self.open_since = self.open_since or timestamp
+        self.answered_at = None
 
     @event(SupportEvents.CaseClosed)
     def _case_closed(self, timestamp: datetime) -> None:
@@ -199,6 +230,16 @@ class SupportCase(SupportEvents, Aggregate, created_event_name="CaseOpened"):
             self.particulars = replace(self.particulars, plate=None)
 
     # --------------------------------------------------------------- questions
+
+    @property
+    def answers(self) -> int:
+        """How often we have written."""
+        return sum(each.channel is None for each in self.thread)
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether a customer has written, and not only we ourselves have opened it."""
+        return any(each.channel not in {None, Channel.SERVICE} for each in self.thread)
 
     @property
     def status(self) -> CaseStatus:

@@ -88,9 +88,18 @@ class SupportEvents:
         TOPIC = "support-case.closed.v1"
 
     class CaseReopened(Event):
-        """The customer has written after it was closed."""
+        """The customer has written after it was closed, or has not got what we wrote."""
 
         TOPIC = "support-case.reopened.v1"
+
+    class AnswerReturned(Event):
+        """What we wrote last has come back; `mail_version` is that of the case's event which had called for it."""
+
+        TOPIC = "support-case.answer-returned.v1"
+        mail_version: int
+        mail_kind: str
+        why: str
+        status: str | None
 
     class PersonalDataErased(Event):
         TOPIC = "support-case.personal-data-erased.v1"

@@ -8,6 +8,9 @@ Role = Literal[
     "vignettes_owner", "vignettes_writer", "vignettes_projector", "vignettes_reader", "vignettes_auditor"
 ]
 
+#: For a connection that changes nothing, whatever its role may.
+READ_ONLY = "-c default_transaction_read_only=on"
+
 
 def conninfo(url: str, role: Role, *, name: str = "vignettes", options: str = "") -> str:
     """Return `url` as a connection that acts as `role`, with time limits on everything that could wait for ever."""

@@ -270,6 +270,7 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     support.AddMessage: support.CaseMoved,
     support.AnswerCase: support.CaseMoved,
     support.CloseCase: support.CaseMoved,
+    support.EraseCase: support.CaseMoved,
     support.AskCases: support.Cases,
     support.AskCase: support.CaseTold,
     outages.AskOutages: Outages,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vignettes.messages.answers import Answer
-from vignettes.messages.forms import Email, Line, Message, one_of
+from vignettes.messages.forms import Country, Email, Line, Message, one_of
 
 MOST_LETTERS = 5000
 #: Unicode's categories Cc, Cs, Zl and Zp, but for line breaks and tabs.
@@ -45,7 +45,7 @@ class OpenCase(Message):
     order_id: UUID | None = None
     order_number: Line | None = None
     email: Email | None = None
-    country: Annotated[str, Field(min_length=1, max_length=3)] | None = None
+    country: Country | None = None
     plate: Annotated[Line, Field(max_length=40)] | None = None
     ordered_on: date | None = None
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")]
@@ -92,6 +92,15 @@ class CloseCase(_OfOneCase):
     actor: Line
 
 
+class EraseCase(_OfOneCase):
+    """Let go of whom a case concerns, and of all that was written; refused while somebody waits for an answer."""
+
+    subject: ClassVar[str] = "support.v1.erase"
+
+    command_id: UUID
+    actor: Line
+
+
 class AskCases(Message):
     """Cases, those that have waited longest first: all that are not closed, or those of one state."""
 
@@ -127,7 +136,11 @@ class CaseMoved(Answer):
 
 
 class CaseShown(Answer):
-    """A case. `message` is the beginning of what the customer wrote first; erased personal data is null."""
+    """A case. `message` is the beginning of what the customer wrote first; erased personal data is null.
+
+    `returned` is there while the customer has not got what we wrote last: its mail came back for good (permanent), or
+    whoever got it called it spam (complaint).
+    """
 
     case_id: UUID
     case_number: str
@@ -148,6 +161,7 @@ class CaseShown(Answer):
     open_since: AwareDatetime | None
     closed_at: AwareDatetime | None
     updated_at: AwareDatetime
+    returned: Literal["permanent", "complaint"] | None
 
 
 class Cases(Answer):

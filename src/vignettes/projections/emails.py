@@ -37,8 +37,8 @@ ON CONFLICT (message_id) DO NOTHING
 """
 _FORGET_CONTACT = "UPDATE {emails} SET recipient = NULL, contact = NULL WHERE order_id = ANY(%s)"
 _FORGET_VEHICLE = "UPDATE {emails} SET vehicle = NULL WHERE order_id = ANY(%s)"
-# A mail that is under way holds its row, and no view waits for a mail server: what the mailer then keeps of it is
-# sealed by a key that is gone.
+# A mail that is under way holds a lock of its session, and its row only while that is written: no view waits for it,
+# as what the mailer then keeps is sealed by a key that is gone.
 _FORGET_SUBJECT = """
 UPDATE effect.mails SET subject = NULL WHERE message_id IN (
     SELECT m.message_id FROM effect.mails m JOIN {emails} e USING (message_id)
@@ -241,8 +241,11 @@ def _seldom(event: Recorded, order: Order) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if order.owed:
         said["owed"] = order.owed
+        said["after_refund"] = order.refund is not None
     if order.withdrawn_at:
         said["withdrawn_at"] = order.withdrawn_at
+    if order.consents and order.status is Status.REGISTERING:
+        said["consented_at"] = order.consents[-1].given_at  # 2011/83/EU, Art. 8(7)(b): on a durable medium
     if isinstance(event.event, Order.LinkRequested):
         said["linked"] = [_told(each) for each in event.event.others]
         said["by_reference"] = event.event.by_reference

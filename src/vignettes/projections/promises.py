@@ -148,7 +148,7 @@ class PromisesView(Table):
         is_correction = event.type == "EmailCorrected"
         for kind, _ in calls(event, order, was_paid=was_paid):
             promise = Promise.ADDRESS if is_correction else _PROMISED.get(kind)
-            if promise:
+            if promise and not getattr(event.event, "by_reference", False):  # then nobody waits for a link
                 began = event.recorded_at
                 mail = Word(promise, event.version, kind, began + MAIL_DUE, began + MAIL_LIMIT)
                 self._give(event, mail, message_id=message_id(order.id, event.version, kind, self._domain))

@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW read.promises AS
     SELECT order_id, promise, occasion, rule,
-           CASE WHEN outcome = 'violated' OR coalesce(ended_at, now) > limit_at THEN 'broken'
+           CASE WHEN outcome = 'violated' OR (NOT refused AND coalesce(ended_at, now) > limit_at) THEN 'broken'
                 WHEN outcome = 'done' THEN 'kept'
                 WHEN outcome = 'lapsed' THEN 'lapsed'
                 WHEN now > due_at THEN 'at_risk' ELSE 'open' END AS state,
@@ -9,13 +9,15 @@ CREATE OR REPLACE VIEW read.promises AS
            CASE WHEN outcome IS DISTINCT FROM 'violated' THEN limit_at - coalesce(ended_at, now) END AS margin,
            message_id, position
     FROM (SELECT p.order_id, p.promise, p.occasion, p.rule, p.began_at, p.due_at, p.limit_at,
-                 coalesce(m.sent_at, p.ended_at) AS ended_at,
-                 CASE WHEN m.sent_at IS NOT NULL THEN 'done' ELSE p.outcome END AS outcome,
+                 coalesce(m.sent_at, p.ended_at, m.returned_at) AS ended_at,
+                 CASE WHEN m.sent_at IS NOT NULL THEN 'done'
+                      ELSE coalesce(p.outcome, CASE WHEN m.returned_at IS NOT NULL THEN 'lapsed' END) END AS outcome,
+                 m.returned_at IS NOT NULL AND m.sent_at IS NULL AS refused,
                  p.message_id, p.position
           FROM view.promises p LEFT JOIN effect.mails m USING (message_id)) AS given,
          (SELECT clock.now() AS now) AS clock;
-COMMENT ON VIEW read.promises IS 'What each order was promised, and whether it was kept: kept, at risk, broken, open, and by how much, as of clock.now(). Promises 9, 11 and 12 leave no trace in the events of an order, and have no rows.';
-COMMENT ON COLUMN read.promises.state IS 'kept: done by limit_at. broken: done after it, not done and past it (also when it was given up by then), or violated. lapsed: no longer needed in time. at_risk: past due_at, but not past limit_at. open: not due yet.';
+COMMENT ON VIEW read.promises IS 'What each order was promised, and whether it was kept: kept, at risk, broken, open, and by how much, as of clock.now(). Promises 11 and 12 leave no trace in the events of an order, and have no rows.';
+COMMENT ON COLUMN read.promises.state IS 'kept: done by limit_at. broken: done after it, not done and past it (also when it was given up by then), or violated. lapsed: no longer needed in time, or a mail that was refused for good before it left. at_risk: past due_at, but not past limit_at. open: not due yet.';
 COMMENT ON COLUMN read.promises.late IS 'How long after due_at it ended, or how long it has been due; never below 0.';
 COMMENT ON COLUMN read.promises.margin IS 'What was or is left until limit_at; below 0 when that was missed. Null where it is no matter of time.';
 CREATE OR REPLACE VIEW read.promise_days AS

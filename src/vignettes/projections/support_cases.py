@@ -14,7 +14,7 @@ from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 
 DEFINITION = Definition(
     "support_cases",
-    1,
+    2,
     ("support_cases", "support_messages"),
     ("support_cases", "support_messages"),
     about=(SupportEvents.Event,),
@@ -76,7 +76,7 @@ class SupportCasesView(Table):
 
 def row(case: SupportCase, position: int) -> Row:
     """Return the row of one case, as `read.support_cases` shows it."""
-    known, answers = case.particulars, sum(each.channel is None for each in case.thread)
+    known = case.particulars
     return {
         "case_id": case.id,
         "case_number": case.number,
@@ -92,8 +92,8 @@ def row(case: SupportCase, position: int) -> Row:
         "ordered_on": known.ordered_on,
         "language": case.language,
         "message": case.thread[0].text,
-        "messages": len(case.thread) - answers,
-        "answers": answers,
+        "messages": len(case.thread) - case.answers,
+        "answers": case.answers,
         "opened_at": case.created_on,
         "open_since": case.open_since,
         "closed_at": case.closed_at,
@@ -101,4 +101,5 @@ def row(case: SupportCase, position: int) -> Row:
         "updated_at": case.modified_on,
         "version": case.version,
         "position": position,
+        "returned": case.returned,
     }

@@ -4,7 +4,7 @@ CREATE OR REPLACE VIEW read.support_cases AS
            personal.opened(c.email, k.contact_view) AS email, c.country,
            personal.opened(c.plate, k.vehicle_view) AS plate, c.ordered_on, c.language,
            personal.opened(c.message, k.contact_view) AS message, c.messages, c.answers, c.opened_at, c.open_since,
-           c.closed_at, c.erased, c.updated_at, c.version, c.position
+           c.closed_at, c.erased, c.updated_at, c.version, c.position, c.returned
     FROM view.support_cases c LEFT JOIN personal.keys k ON k.order_id = c.case_id;
 COMMENT ON VIEW read.support_cases IS 'Cases of support, one row per case.';
 COMMENT ON COLUMN read.support_cases.order_number IS 'The number of the order; without order_id what the customer gave as one, which is none of ours.';

@@ -21,7 +21,8 @@ CREATE TABLE {support_cases} (
     erased       text[] NOT NULL,
     updated_at   timestamptz NOT NULL,
     version      bigint NOT NULL,
-    position     bigint NOT NULL
+    position     bigint NOT NULL,
+    returned     text
 );
 CREATE INDEX ON {support_cases} (case_number);
 CREATE INDEX ON {support_cases} (order_id) WHERE order_id IS NOT NULL;
@@ -38,7 +39,7 @@ COMMENT ON COLUMN {support_cases}.order_id IS 'The order that it is about, where
 COMMENT ON COLUMN {support_cases}.order_number IS 'The number of that order.';
 COMMENT ON COLUMN {support_cases}.typed_number IS 'What was given as an order''s number, and is none of ours. Sealed with the key for contact data.';
 COMMENT ON COLUMN {support_cases}.email IS 'As the customer gave it. Sealed with the key for contact data.';
-COMMENT ON COLUMN {support_cases}.country IS 'Of the vehicle, ISO 3166 where it was understood.';
+COMMENT ON COLUMN {support_cases}.country IS 'Of the vehicle, ISO 3166; null where none was understood.';
 COMMENT ON COLUMN {support_cases}.plate IS 'As typed. Sealed with the key for the vehicle.';
 COMMENT ON COLUMN {support_cases}.ordered_on IS 'When the customer says that it was ordered.';
 COMMENT ON COLUMN {support_cases}.language IS 'Of the customer, ISO 639.';
@@ -52,6 +53,7 @@ COMMENT ON COLUMN {support_cases}.erased IS 'What of it was erased: contact, veh
 COMMENT ON COLUMN {support_cases}.updated_at IS 'When it changed last.';
 COMMENT ON COLUMN {support_cases}.version IS 'Version of the case.';
 COMMENT ON COLUMN {support_cases}.position IS 'Position of its last event in the log.';
+COMMENT ON COLUMN {support_cases}.returned IS 'Why the mail that we wrote last came back: permanent, complaint (somebody called it spam); null where it did not.';
 
 CREATE TABLE {support_messages} (
     case_id    uuid NOT NULL,

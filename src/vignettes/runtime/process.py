@@ -34,16 +34,17 @@ class Process:
     endpoints: Endpoints
     roles: list[Running] = field(default_factory=list)
 
-    def conninfo(self, role: DatabaseRole, name: str) -> str:
+    def conninfo(self, role: DatabaseRole, name: str, *, options: str = "") -> str:
         """Return how one part connects to PostgreSQL, and as whom."""
-        return conninfo(
-            needed(self.settings.database_url, "VIGNETTES_DATABASE_URL"), role, name=f"vignettes {name}"
-        )
+        url = needed(self.settings.database_url, "VIGNETTES_DATABASE_URL")
+        return conninfo(url, role, name=f"vignettes {name}", options=options)
 
-    async def pool(self, role: DatabaseRole, name: str, size: int) -> AsyncConnectionPool:
+    async def pool(
+        self, role: DatabaseRole, name: str, size: int, *, options: str = ""
+    ) -> AsyncConnectionPool:
         """Open a pool that looks at each connection before it hands it out, and is closed with the process."""
         pool = AsyncConnectionPool(
-            self.conninfo(role, name),
+            self.conninfo(role, name, options=options),
             min_size=1,
             max_size=size,
             open=False,

@@ -8,6 +8,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
 from vignettes.runtime.mail_roles import mailing
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from vignettes.eventstore.personal import Vault
     from vignettes.projections.view import View
     from vignettes.runtime.process import Process, Running
+    from vignettes.runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 #: The roles of the service; the sandbox is one more, for local runs.
 ROLES: Final = (
@@ -182,8 +187,16 @@ async def _web(built: "Process") -> "Running":
         webhooks=await webhooks(built),
         is_secure=settings.public_url.startswith("https:"),
     )
+    return Together("web", [Web(app, settings.http_port, proxies=proxies_of(settings)), following])
+
+
+def proxies_of(settings: "Settings") -> list[str]:
+    """Return the proxies before the web pages, and warn where there must be some that are not known."""
     proxies = [each for each in settings.trusted_proxies.split(",") if each]
-    return Together("web", [Web(app, settings.http_port, proxies=proxies), following])
+    if settings.public_url.startswith("https:") and not proxies:
+        # We serve no https ourselves: everybody comes by that proxy, and counts as one visitor.
+        log.warning("web.proxies_unknown", setting="VIGNETTES_TRUSTED_PROXIES")
+    return proxies
 
 
 async def _sandbox(built: "Process") -> "Running":

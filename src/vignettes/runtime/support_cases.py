@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vignettes.messages.support import AnswerCase, AskCase, AskCases, CloseCase
+from vignettes.messages.support import AnswerCase, AskCase, AskCases, CloseCase, EraseCase
 from vignettes.runtime import asking
 from vignettes.runtime.settings import Settings
 
@@ -39,7 +39,7 @@ def case(settings: Settings, named: str) -> dict[str, Any]:
 
 
 def decide(
-    settings: Settings, command: type[AnswerCase | CloseCase], named: str, actor: str, **said: str
+    settings: Settings, command: type[AnswerCase | CloseCase | EraseCase], named: str, actor: str, **said: str
 ) -> dict[str, Any]:
     """Send what a person has decided of a case."""
     body = {"command_id": uuid4(), "actor": actor, **_named(named), **said}
@@ -69,7 +69,7 @@ def shown(reply: dict[str, Any]) -> RenderableType:
     for each in reply["cases"]:
         table.add_row(
             each["case_number"],
-            each["state"],
+            _state(each),
             _words(each["topic"]),
             _waits(each["open_since"]),
             each["order_number"] or "",
@@ -83,7 +83,7 @@ def shown(reply: dict[str, Any]) -> RenderableType:
 def told(reply: dict[str, Any]) -> RenderableType:
     """Show one case to people: what is known of it, then what was written, in order."""
     case = reply["case"]
-    head = Text(f"{case['case_number']}  {_words(case['topic'])}, {case['state']}", style="bold")
+    head = Text(f"{case['case_number']}  {_words(case['topic'])}, {_state(case)}", style="bold")
     known = [f"{name}: {value}" for name, value in _known(case)]
     written = [part for each in reply["thread"] for part in _written(each)]
     return Group(head, Padding(Text("\n".join(known)), (0, 0, 0, 2)), *written, *_unsent(reply["mails"]))
@@ -120,6 +120,12 @@ def _unsent(mails: list[dict[str, Any]]) -> Iterator[RenderableType]:
     for each in mails:
         if each["state"] != "sent":
             yield Text(f"\nThe mail {each['kind']} of {_minute(each['called_at'])} is {each['state']}.")
+
+
+def _state(case: dict[str, Any]) -> str:
+    """Return whose turn it is, and whether what we wrote has come back."""
+    returned = {None: "", "complaint": ", called spam"}.get(case["returned"], ", mail returned")
+    return f"{case['state']}{returned}"
 
 
 def _words(topic: str) -> str:

@@ -93,6 +93,27 @@ def support_close(case: Case, *, actor: Actor, as_json: AsJson = False) -> None:
     _tell(support_cases.decide(settings_for("support"), CloseCase, case, actor), as_json=as_json)
 
 
+@support_app.command("erase")
+def support_erase(
+    case: Case,
+    *,
+    actor: Actor,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase whom a case concerns for ever, and what was written, by destroying its keys. First answer or close it.
+
+    What belongs to an order goes with `vignettes erase`, its cases included.
+    """
+    from vignettes.messages.support import EraseCase  # noqa: PLC0415
+    from vignettes.runtime import support_cases  # noqa: PLC0415
+
+    if not yes:
+        typer.confirm(f"Erase whom case {case} concerns? Nobody can bring it back.", abort=True, err=True)
+    reply = support_cases.decide(settings_for("support"), EraseCase, case, actor)
+    _tell(reply, "erased", as_json=as_json)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -100,9 +121,9 @@ def _read(file: Path) -> str:
         raise typer.BadParameter(f"{file} is not UTF-8.", param_hint="--file") from None
 
 
-def _tell(reply: dict[str, Any], *, as_json: bool) -> None:
+def _tell(reply: dict[str, Any], *more: str, as_json: bool) -> None:
     answered(reply)
     if as_json:
         out.print_json(data=reply)
     else:
-        out.print(f"Case {reply['case_number']}: {reply['state']}.", highlight=False)
+        out.print(f"Case {reply['case_number']}: {', '.join((reply['state'], *more))}.", highlight=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 async def support(built: "Process") -> "Running":
     """Build the role that takes requests for help, and opens cases that nobody asks for."""
     from vignettes.eventstore.append import Appender, Numbers
+    from vignettes.eventstore.connections import READ_ONLY
     from vignettes.eventstore.journal import Journal
     from vignettes.services.grouping import GroupWriter
     from vignettes.services.links import BodyHash
@@ -25,6 +26,7 @@ async def support(built: "Process") -> "Running":
     from vignettes.services.support.desk import SupportDesk
     from vignettes.services.support.forgetting import Forgetting
     from vignettes.services.support.opening import Opening
+    from vignettes.services.support.returning import Returning
 
     settings = built.settings
     root = root_of(settings, built.conninfo("vignettes_writer", "support"))
@@ -34,12 +36,15 @@ async def support(built: "Process") -> "Running":
     built.stack.push_async_callback(appender.close)
     writer = CaseWriter(GroupWriter(appender.execute_all), BodyHash(root).of)
     built.stack.push_async_callback(writer.end)
-    SupportDesk(await built.pool("vignettes_projector", "support pool", 4), writer).register(built.endpoints)
+    # The desk only reads; what it decides goes through the writer.
+    pool = await built.pool("vignettes_projector", "support pool", 4, options=READ_ONLY)
+    SupportDesk(pool, writer).register(built.endpoints)
     kept = timedelta(days=settings.support_kept_days)
     return Together(
         "support",
         [
             Opening(built.conninfo("vignettes_projector", "opening"), writer),
+            Returning(built.conninfo("vignettes_projector", "returning"), writer),
             Forgetting(built.conninfo("vignettes_projector", "forgetting"), writer, kept),
         ],
     )

@@ -48,6 +48,7 @@ _Cases = (
     | support.AddMessage
     | support.AnswerCase
     | support.CloseCase
+    | support.EraseCase
     | support.AskCases
     | support.AskCase
 )

@@ -31,11 +31,13 @@ log = structlog.get_logger(__name__)
 QUEUE = "orders"
 #: Requests that wait to be looked up; more are refused, and the customer asks again.
 MOST_WAITING = 1000
+#: One that waits for an ordering service which does not answer holds up few others.
+_AT_A_TIME = 4
 ACTOR = "customer"
 
 # Of those that have an address still, by that address: customers are told of their own orders only. The day of an order
 # is what its customer remembers of it, so that the one before or after it will do.
-_FIND: LiteralString = """
+FIND: LiteralString = """
 SELECT o.order_id, o.order_number, o.status, o.product, o.starts_at, o.placed_at, o.link_generation, a.digest AS address
 FROM (SELECT order_id FROM view.lookup WHERE digest = ANY(%(digests)s)
       GROUP BY order_id HAVING count(*) = cardinality(%(digests)s)) AS found
@@ -43,13 +45,14 @@ JOIN view.order_status o USING (order_id) JOIN view.lookup a ON a.order_id = o.o
 WHERE %(day)s::date IS NULL OR abs((o.placed_at AT TIME ZONE o.zone)::date - %(day)s::date) <= 1
 ORDER BY o.placed_at DESC, o.order_number LIMIT %(most)s
 """
-_NUMBERED: LiteralString = """
+NUMBERED: LiteralString = """
 SELECT o.order_id, o.order_number, o.status, o.product, o.starts_at, o.placed_at, o.link_generation, a.digest AS address
 FROM view.order_status o JOIN view.lookup a ON a.order_id = o.order_id AND a.kind = 'email'
 WHERE o.order_number = %(number)s
 """
 _BY_REFERENCE: LiteralString = """
 SELECT o.order_id, o.link_generation FROM view.order_status o JOIN view.lookup v USING (order_id)
+     JOIN view.lookup a ON a.order_id = o.order_id AND a.kind = 'email'
 WHERE o.order_number = %(number)s AND v.kind = 'plate' AND v.digest = %(plate)s
   AND abs((o.placed_at AT TIME ZONE o.zone)::date - %(day)s::date) <= 1
 """
@@ -128,7 +131,12 @@ class LinkDesk:
             endpoints.answer(request.subject, QUEUE, request, replies.REPLY_OF[request], handle)
 
     async def run(self) -> None:
-        """Look up what was asked for, one after the other, until cancelled."""
+        """Look up what was asked for, a few at a time, until cancelled."""
+        async with asyncio.TaskGroup() as looking:
+            for _ in range(_AT_A_TIME):
+                looking.create_task(self._look_up())
+
+    async def _look_up(self) -> None:
         while True:
             asked = await self._waiting.get()
             try:
@@ -156,12 +164,12 @@ class LinkDesk:
     async def _found(self, asked: links.RequestLink) -> Sequence[_Found]:
         if asked.order_number is not None:
             number = references.parse_number(asked.order_number)
-            return await self._rows(_NUMBERED, {"number": number})
+            return await self._rows(NUMBERED, {"number": number})
         digests = [self._plate(asked.country or "", asked.plate or "")]
         if asked.email is not None:
             digests.append(self._index.email(asked.email))
         values = {"digests": digests, "day": asked.ordered_on, "most": MOST_FOUND}
-        return await self._rows(_FIND, values)
+        return await self._rows(FIND, values)
 
     async def _rows(self, statement: LiteralString, values: Mapping[str, object]) -> Sequence[_Found]:
         async with (
@@ -178,9 +186,11 @@ class LinkDesk:
         # Whoever reads at the order's address hears of it, in case that it was somebody else.
         told = SendLink(command_id=uuid4(), actor=ACTOR, order_id=found.order_id, by_reference=True)
         try:
-            await self._ordering.command(told)
+            reply = await self._ordering.command(told)
         except NoAnswer:
             raise Unavailable from None
+        if not reply["ok"]:  # what can't be told is not opened
+            raise OrderNotFound
         return links.PageOpened(manage_url=self._links.manage(found.order_id, found.link_generation))
 
     async def _of_reference(self, asked: links.OpenPage) -> _Opened | None:

@@ -12,6 +12,7 @@ import structlog
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
+from vignettes.domain.corresponding import TO_OLD_ADDRESS
 from vignettes.eventstore.personal import sealed_for_view
 from vignettes.projections.digesting import CHANNEL as VIEWS
 from vignettes.services import refusing
@@ -36,13 +37,22 @@ _LIMIT_SECONDS = 700.0
 #: How long a mail under way may still take when we are told to stop.
 _GRACE_SECONDS = 4.0
 
+#: An earlier mail to the same address waits for its next attempt: nobody is to read the end of a story first. One that
+#: has come back for good, or whose order is written to elsewhere by now, holds back none. Counted, so that PostgreSQL
+#: looks at the few mails of an order, and not at all there are.
+_IS_NEXT: LiteralString = """
+(SELECT count(*) FROM view.emails f JOIN effect.mails b USING (message_id)
+ WHERE f.order_id = e.order_id AND f.recipient = e.recipient
+   AND (b.position, b.message_id) < (m.position, m.message_id)
+   AND b.sent_at IS NULL AND b.returned_at IS NULL AND b.retry_at > clock_timestamp()) = 0
+"""
 #: What waits to be sent, by the real clock; `whose` is one customer of one order.
-WAITING: LiteralString = """
+_WAITING: LiteralString = f"""
 SELECT m.message_id, m.order_id, m.position, m.order_id::text || encode(e.recipient, 'hex') AS whose
 FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
 WHERE m.sent_at IS NULL AND m.returned_at IS NULL AND coalesce(m.retry_at <= clock_timestamp(), true)
-  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
-"""
+  AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL AND {_IS_NEXT}
+"""  # noqa: S608  # statements of this module
 _AGAIN: LiteralString = """
 SELECT m.message_id, m.order_id, m.position, m.order_id::text || encode(e.recipient, 'hex') AS whose
 FROM effect.mails m JOIN view.emails e USING (message_id) JOIN personal.keys k ON k.order_id = e.order_id
@@ -53,27 +63,33 @@ WHERE m.again_at <= clock_timestamp() AND coalesce(m.retry_at <= clock_timestamp
 # open while a server thinks. One customer of one order is written to in order.
 _TAKE: LiteralString = f"""
 WITH waiting AS MATERIALIZED (
-    ({WAITING} ORDER BY m.position, m.message_id LIMIT 64) UNION ALL ({_AGAIN} ORDER BY m.again_at LIMIT 16))
+    ({_WAITING} ORDER BY m.position, m.message_id LIMIT 64) UNION ALL ({_AGAIN} ORDER BY m.again_at LIMIT 16))
 SELECT message_id FROM waiting WHERE pg_try_advisory_lock(hashtextextended(whose, 0)) LIMIT 1
 """  # noqa: S608  # statements of this module
 _LET_GO: LiteralString = "SELECT pg_advisory_unlock_all()"
 # Looked at once more, now that nobody else can send it.
-_TAKEN: LiteralString = """
+_TAKEN: LiteralString = f"""
 UPDATE effect.mails m SET return_tag = %(tag)s
 FROM view.emails e JOIN personal.keys k ON k.order_id = e.order_id
      LEFT JOIN effect.documents d
      ON e.kind = 'issued' AND (d.order_id, d.digest) = (e.order_id, e.facts ->> 'document')
 WHERE m.message_id = %(message_id)s AND e.message_id = m.message_id AND m.returned_at IS NULL
   AND e.recipient IS NOT NULL AND k.contact_view IS NOT NULL
-  AND (m.sent_at IS NULL OR m.again_at <= clock_timestamp()) AND coalesce(m.retry_at <= clock_timestamp(), true)
+  AND (m.again_at <= clock_timestamp() OR (m.sent_at IS NULL AND {_IS_NEXT}))
+  AND coalesce(m.retry_at <= clock_timestamp(), true)
 RETURNING e.order_id, e.kind, e.message_id, e.language, e.called_at, e.facts,
        personal.opened(e.recipient, k.contact_view) AS recipient,
        personal.opened(e.contact, k.contact_view)::jsonb AS contact,
        personal.opened(e.vehicle, k.vehicle_view)::jsonb AS vehicle,
-       k.vehicle_view AS vehicle_key, m.attempts,
+       k.vehicle_view AS vehicle_key, m.attempts, m.last_error,
        coalesce(extract(epoch FROM clock_timestamp() - m.failing_since), 0)::float8 AS failing_seconds,
-       d.media_type AS document_type, d.size AS document_size, d.sealed AS document
-"""
+       d.media_type AS document_type, d.size AS document_size, d.sealed AS document,
+       m.again_at IS NOT NULL AND e.kind <> %(to_old)s AND EXISTS (
+           SELECT FROM view.order_status o WHERE o.order_id = e.order_id AND o.email IS DISTINCT FROM e.recipient
+       ) AS is_to_replaced
+"""  # noqa: S608  # statements of this module
+# It left once, and whoever would get it again is no longer who the order writes to.
+_NOT_AGAIN: LiteralString = "UPDATE effect.mails SET again_at = NULL WHERE message_id = %s"
 # It may be known already that it came back, and is to be sent again later on.
 _SENT: LiteralString = """
 UPDATE effect.mails
@@ -84,7 +100,8 @@ WHERE message_id = %(message_id)s
 """
 _FAILED: LiteralString = """
 UPDATE effect.mails
-SET attempts = attempts + 1, failing_since = coalesce(failing_since, clock_timestamp()),
+SET attempts = attempts + 1,
+    failing_since = CASE WHEN %(anew)s THEN clock_timestamp() ELSE coalesce(failing_since, clock_timestamp()) END,
     retry_at = clock_timestamp() + %(retry)s * interval '1 s', last_error = %(error)s
 WHERE message_id = %(message_id)s
 """
@@ -128,8 +145,13 @@ class Mailing:
             return False
         message_id = found["message_id"]
         tag = self._posting.returns.tag(message_id)
-        row = await (await cursor.execute(_TAKEN, {"message_id": message_id, "tag": tag})).fetchone()
-        if row is not None:  # else somebody sent it just before
+        said = {"message_id": message_id, "tag": tag, "to_old": TO_OLD_ADDRESS}
+        row = await (await cursor.execute(_TAKEN, said)).fetchone()
+        if row is None:
+            pass  # somebody sent it just before
+        elif row["is_to_replaced"]:
+            await cursor.execute(_NOT_AGAIN, (message_id,))
+        else:
             await self._send(cursor, server, row, self._posting.returns.address(tag))
         await cursor.execute(_LET_GO)
         return True
@@ -175,13 +197,16 @@ async def _hand_over(server: aiosmtplib.SMTP, content: bytes, sender: str, recip
 async def _fail(cursor: AsyncCursor[Row], row: Row, error: Exception) -> None:
     """Put a mail off, or end it where it was refused for good, or can't be sent for too long a time."""
     told = refusing.told(error)
+    begins_anew = refusing.begins_anew(error, row["last_error"])
+    failing_seconds = 0.0 if begins_anew else row["failing_seconds"]
     failure = {
         "message_id": row["message_id"],
-        "retry": refusing.pause(row["attempts"], row["failing_seconds"]),
+        "retry": refusing.pause(row["attempts"], failing_seconds),
         "error": told,
+        "anew": begins_anew,
     }
     await cursor.execute(_FAILED, failure)
-    refusal = refusing.for_good(error, row["failing_seconds"])
+    refusal = refusing.for_good(error, failing_seconds)
     if refusal:
         await recording.note_return(cursor.connection, row["message_id"], Meaning.PERMANENT, refusal)
     log.warning(

@@ -19,6 +19,8 @@ SIGNED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Reply-To", "MIME-Version",
     "Content-Type", "Auto-Submitted",
 )  # fmt: skip
+#: Signed once more than they are there: programs show the first of two, and only the last would have been signed.
+_ONCE: Final = ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type")
 _RELAXED: Final = (b"relaxed", b"relaxed")
 
 
@@ -42,7 +44,7 @@ class Signer:
             self._domain,
             self._pem,
             canonicalize=_RELAXED,
-            include_headers=[name.encode() for name in SIGNED],
+            include_headers=[name.encode() for name in (*SIGNED, *_ONCE)],
         )
         return signature + content
 

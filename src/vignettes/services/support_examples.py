@@ -38,6 +38,7 @@ _SHOWN: Example = {
     "open_since": _OPENED_AT,
     "closed_at": None,
     "updated_at": _OPENED_AT,
+    "returned": None,
 }
 
 SUPPORT_EXAMPLES: dict[type[BaseModel], Example] = {
@@ -57,6 +58,7 @@ SUPPORT_EXAMPLES: dict[type[BaseModel], Example] = {
     },
     support.AnswerCase: {**_BY_PERSON, "case_id": str(_CASE), "text": _ANSWER},
     support.CloseCase: {**_BY_PERSON, "case_number": _NUMBER},
+    support.EraseCase: {**_BY_PERSON, "case_number": _NUMBER},
     support.AskCases: {"actor": "support:anna", "state": "open", "limit": 20},
     support.AskCase: {"actor": "support:anna", "case_number": _NUMBER},
     support.CaseMoved: {

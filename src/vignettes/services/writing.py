@@ -18,7 +18,7 @@ from vignettes.services.authorities import Document
 from vignettes.services.authorities.documents import SealedDocument, document_name, opened
 from vignettes.services.deciding import Payee
 from vignettes.services.links import Links
-from vignettes.services.mails import OF_CASES, CaseFacts, MailFacts, RenderedMail, render
+from vignettes.services.mails import OF_CASES, CaseFacts, MailFacts, MailKind, RenderedMail, render
 from vignettes.services.mails.language import Language
 from vignettes.services.payment_codes import PaymentCode, payment_code
 from vignettes.services.posting import POLICY, Unsendable
@@ -102,7 +102,7 @@ class Writing:
         told = {
             **stored,
             **support,
-            **self._to_pay(stored),
+            **self._to_pay(row, stored),
             **self._to_open(row, stored),
             "attached": attached,
         }
@@ -113,9 +113,12 @@ class Writing:
         order_id, generation = stored.get("order_id"), stored.get("link_generation")
         return self._links.manage(UUID(order_id), generation) if order_id and generation else None
 
-    def _to_pay(self, stored: dict[str, Any]) -> dict[str, Any]:
+    def _to_pay(self, row: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
         number = stored["order_number"]
+        # After the start a debt is all that is asked for, and no price is waited for any more.
+        asked = {"outstanding": stored["owed"]} if row["kind"] == MailKind.OWED else {}
         return {
+            **asked,
             "variable_symbol": references.variable_symbol(number),
             "creditor_reference": references.creditor_reference(number),
             "payee_name": self._payee.name,

@@ -24,6 +24,7 @@ from vignettes.services.signing import BadSigningKey, Signer, read_key
 from vignettes.services.writing import Sender
 
 CASE_ID = UUID("0190b3f0-0000-7000-8000-00000000c0de")
+ONCE = (b"From", b"To", b"Subject", b"Date", b"Message-ID", b"MIME-Version", b"Content-Type")
 CASE = {
     "order_id": CASE_ID,
     "kind": "case_opened",
@@ -131,6 +132,7 @@ def test_a_mail_is_signed_and_every_change_shows(key, dns):
         (b"Auto-Submitted: auto-generated", b"Auto-Submitted: no"),
         (b"\r\nTo: ", b"\r\nReply-To: thief@example.com\r\nTo: "),
         (b"\r\nReferences: <", b"\r\nReferences: <x"),
+        *((b"\r\nFrom: ", b"\r\n%s: x\r\nFrom: " % name) for name in ONCE),
     ]
     for before, after in changes:
         assert mail.count(before) >= 1, before

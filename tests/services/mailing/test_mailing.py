@@ -35,6 +35,24 @@ def enclosed_in(content):
     return letter["X-Mail-Kind"], parts
 
 
+@pytest.mark.case(28)
+async def test_a_debt_is_asked_for_to_the_cent_whatever_else_stands(database, letters, on_record, mailing):
+    """After a refund that was taken back nothing of the price is outstanding: the debt is no whole price for it."""
+    order = issue(start(pay(an_order(), payment_id="p")))
+    order.reverse_payment("p", NOON + HOUR)
+    await on_record(order)
+    facts = """UPDATE view.emails SET facts = facts || '{"outstanding": {"amount": 0, "currency": "CZK"},
+        "owed": {"amount": 12345, "currency": "CZK"}}' WHERE kind = 'owed'"""
+    ask(database, facts)
+    async with mailing():
+        await sent(database, len(ask(database, "SELECT kind FROM view.emails")))
+    letter = letters()["owed"]
+    assert spayd_fields(code_shown(letter))["AM"] == "123.45"
+    text = letter.get_body(("plain",)).get_content()
+    assert "399.00" not in text
+    assert "123.45" in text
+
+
 async def test_a_driver_reads_what_the_tables_keep_sealed(database, inbox, on_record, mailing):
     """Address and plate reach them; in the database neither they nor the subject can be read."""
     order = an_order()

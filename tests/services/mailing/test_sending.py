@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from eventstore_helpers import an_order, ask, pay
+from eventstore_helpers import NOON, a_vault, an_order, ask, fold, pay
 from mail_helpers import arrived, sent
 from service import until
+from vignettes.projections.order_status import OrderStatusView
 from vignettes.services import mailing as mailer
 from vignettes.services import refusing
 
@@ -15,6 +16,11 @@ ACTIVITY = (
     "SELECT state FROM pg_stat_activity WHERE application_name = 'vignettes' AND pid <> pg_backend_pid()"
 )
 AT_ONCE = "UPDATE effect.mails SET retry_at = NULL"
+LONG_AGO = (
+    "UPDATE effect.mails SET retry_at = NULL, failing_since = now() - interval '90 days', last_error = ''"
+)
+RETURNED = "UPDATE effect.mails SET returned_at = now(), return_kind = 'permanent' WHERE retry_at IS NOT NULL"
+LATER = "UPDATE effect.mails SET retry_at = now() + interval '1 hour' WHERE attempts > 0"
 
 
 @pytest.fixture
@@ -57,6 +63,15 @@ async def states(database, wanted):
     await until(look)
 
 
+async def failed(database, error):
+    """Wait until the one mail has failed so, and is to be tried again."""
+
+    async def look():
+        return ask(database, "SELECT state, last_error FROM read.emails") == [("retrying", error)]
+
+    await until(look)
+
+
 async def test_a_recipient_who_is_refused_for_good_gets_no_second_try(
     database, inbox, on_record, mailing, answering
 ):
@@ -82,8 +97,7 @@ async def test_a_recipient_who_is_refused_for_good_gets_no_second_try(
     ("answer", "status"),
     [
         ("550 no such user", "5.0.0"),
-        ("554 5.7.1 we do not like you", "5.7.1"),
-        ("552-5.2.2 over quota\r\n552 5.2.2 for weeks", "5.2.2"),
+        ("552-5.3.4 too large\r\n552 5.3.4 for us", "5.3.4"),
     ],
 )
 async def test_a_server_without_a_status_is_believed_too(
@@ -96,6 +110,93 @@ async def test_a_server_without_a_status_is_believed_too(
         code = answer[:3]
         told = f"SMTPRecipientsRefused {code}"
         await states(database, [("gone@example.com", "returned", 1, told, "permanent", status)])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "554 5.7.1 relay access denied",
+        "530 authentication required",
+        "535 5.7.8 who are you",
+        "552-5.2.2 over quota\r\n552 5.2.2 for weeks",
+    ],
+)
+async def test_what_others_can_mend_is_tried_until_patience_ends(
+    database, on_record, mailing, answering, answer
+):
+    """A full mailbox is emptied, a policy or a login that keeps us out is mended: no address fails for it at once."""
+    answering["driver@example.com"] = answer
+    await on_record(an_order())
+    told = f"SMTPRecipientsRefused {answer[:3]}"
+    async with mailing():
+        await states(database, [("driver@example.com", "retrying", 1, told, None, None)])
+        ask(database, "UPDATE effect.mails SET retry_at = NULL, failing_since = now() - interval '73 hours'")
+        await states(database, [("driver@example.com", "returned", 2, told, "permanent", "4.4.7")])
+
+
+async def test_no_order_is_blamed_for_an_outage_of_ours(database, inbox, on_record, mailing, answering):
+    """Nobody was asked for three days: the mail is tried on, and a recipient has all the patience after that."""
+
+    async def not_you(*_):
+        return "550 5.7.1 you may not send here"
+
+    inbox.handle_MAIL = not_you
+    await on_record(an_order())
+    async with mailing():
+        await failed(database, "SMTPSenderRefused 550")
+        ask(database, LONG_AGO)
+        await failed(database, "SMTPSenderRefused 550")
+        answering["driver@example.com"] = "451 4.7.1 greylisted, come again"
+        del inbox.handle_MAIL
+        ask(database, AT_ONCE)
+        await failed(database, "SMTPRecipientsRefused 451")
+        del answering["driver@example.com"]
+        ask(database, AT_ONCE)
+        await sent(database, 1)
+
+
+async def test_a_mail_does_not_overtake_one_that_is_to_be_tried_again(
+    database, inbox, on_record, mailing, answering
+):
+    """Not at the same address; once the earlier one has come back for good it holds back nothing."""
+    answering["driver@example.com"] = "450 4.2.1 come again"
+    order = an_order()
+    await on_record(order)
+    async with mailing():
+        await states(
+            database, [("driver@example.com", "retrying", 1, "SMTPRecipientsRefused 450", None, None)]
+        )
+        ask(database, LATER)
+        del answering["driver@example.com"]
+        await on_record(pay(order))
+        await on_record(an_order())
+        await sent(database, 1)
+        assert ask(database, "SELECT kind FROM read.emails WHERE state = 'waiting'") == ["paid"]
+        ask(database, RETURNED)
+        await sent(database, 2)
+    assert [mail["headers"]["X-Mail-Kind"] for mail in inbox.messages()] == ["placed", "paid"]
+
+
+async def test_a_mail_that_came_back_for_a_while_is_not_sent_to_an_address_that_was_replaced(
+    database, inbox, on_record, mailing
+):
+    """Somebody else may read there by now; the notice that it was replaced is meant for them, and is sent again."""
+    order = an_order()
+    order.correct_email("new@example.com", NOON)
+    await on_record(order)
+    vault = a_vault()
+    await fold(database, vault, OrderStatusView(vault))
+    async with mailing():
+        await sent(database, 3)
+        ask(database, "UPDATE effect.mails SET again_at = now() - interval '1 s', soft_returns = 1")
+        await arrived(inbox, 5)
+
+        async def settled():
+            return ask(database, "SELECT 1 FROM effect.mails WHERE again_at IS NULL HAVING count(*) = 3")
+
+        await until(settled)
+    twice = [(mail["to"], mail["headers"]["X-Mail-Kind"]) for mail in inbox.messages()[3:]]
+    assert sorted(twice) == [("driver@example.com", "address_changed"), ("new@example.com", "placed")]
 
 
 async def test_a_mail_that_is_refused_for_now_leaves_later(database, inbox, on_record, mailing, answering):

@@ -172,6 +172,13 @@ def test_whoever_is_registered_before_an_outage_reads_why():
     assert "earlier" not in english("started", before_outage=False)
 
 
+def test_an_express_request_is_confirmed_with_its_time_where_there_was_one():
+    """2011/83/EU, Art. 8(7)(b): on a durable medium, before we begin."""
+    said = "you expressly asked us to begin before your time to withdraw was over"
+    assert f"On 30 Nov 2026, 08:30 (Europe/Prague) {said}" in english("started", consented_at=FACTS.due_at)
+    assert said not in english("started")
+
+
 @pytest.mark.case(49)
 @pytest.mark.parametrize(
     ("code", "happened", "can_be_done"),

@@ -7,7 +7,9 @@ import pytest
 from eventstore_helpers import DAY, NOON, an_order, details, pay
 from forms import words
 from order_page_helpers import filled, link, sent
+from vignettes.domain.catalogue import Price, Product
 from vignettes.domain.details import Details
+from vignettes.domain.money import Money
 from vignettes.domain.schedule import Start
 from vignettes.domain.vehicle import Vehicle
 
@@ -47,6 +49,21 @@ async def test_the_difference_in_price_is_told_before_it_counts(wished):
         text = words((await wished(order, product=product, plate="1AB 2345")).text)
         assert "Is this right?" in text
         assert said in text
+
+
+async def test_a_price_that_changes_between_preview_and_confirmation_is_shown_before_it_counts(
+    wished, http, monkeypatch
+):
+    preview = await wished(an_order(), product="CZ-30D")
+    dearer = Price(Money(60_000, "CZK"), Money(9_900, "CZK"))
+    monkeypatch.setattr(Product, "price_on", lambda *_: dearer)
+    again = await sent(http, preview, step="confirm")
+    assert again.status_code == 409
+    assert "The price has changed since it was shown to you, so nothing was sent." in words(again.text)
+    assert "You would have to pay CZK 699.00." in words(again.text)
+    assert (
+        await sent(http, again, step="confirm")
+    ).status_code == 503  # it was sent, and nobody answers here
 
 
 async def test_a_vignette_in_another_currency_can_not_be_had_for_money_that_is_here(wished, shown):

@@ -139,23 +139,42 @@ async def test_many_pages_take_one_connection(database, orders, vault, pool):
             assert connections() <= max(alone, 1 + pool.max_size)
 
 
-async def test_too_many_followers_are_told_to_do_without(database, orders, vault, pool):
-    """Of one order, and in all; whoever leaves makes room."""
+async def test_of_one_order_the_oldest_page_makes_place_for_the_newest(database, orders, vault, pool):
+    """It may be a phone that left its network without a word; if it is there, it comes back after a while."""
+    order = an_order()
+    await told(database, orders, vault, order)
+    follows = following(database, pool)
+    async with (
+        running(follows),
+        browsing(pool, following=follows) as http,
+        open_streams(http, [order] * module.MOST_OF_AN_ORDER) as (oldest, *others),
+    ):
+        for each in (oldest, *others):
+            assert (await each.event())[0] == "sign"
+        async with open_stream(http, order) as newest:
+            assert (await newest.event())[0] == "sign"
+            assert await oldest.line("retry:", "event:") == "retry: 60000"
+            assert await oldest.line("event:") is None
+            await told(database, orders, vault, pay(order))
+            for each in (*others, newest):
+                assert (await each.event())[0] == "sign"
+
+
+async def test_too_many_followers_are_told_to_come_later(database, orders, vault, pool):
+    """Whoever leaves makes room."""
     one, other = an_order(), an_order()
     await told(database, orders, vault, one, other)
-    follows = following(database, pool, most=module.MOST_OF_AN_ORDER + 1)
+    follows = following(database, pool, most=2)
     async with running(follows), browsing(pool, following=follows) as http:
-        async with open_streams(http, [one] * module.MOST_OF_AN_ORDER) as streams:
+        async with open_streams(http, [one] * 2) as streams:
             for each in streams:
                 await each.event()
-            assert (await http.get(f"{link(one)}/events")).status_code == 503
-            async with open_stream(http, other) as events:
-                assert (await events.event())[0] == "sign"
-                assert (await http.get(f"{link(other)}/events")).status_code == 503
+            for each in (one, other):
+                assert (await http.get(f"{link(each)}/events")).status_code == 503
             assert (await http.get(link(one))).status_code == 200
 
         async def has_room():
-            async with open_stream(http, one) as events:
+            async with open_stream(http, other) as events:
                 return events.status == 200
 
         await until(has_room)

@@ -35,6 +35,12 @@ def in_french(serial=1_000_001):
     )
 
 
+def refunded(order):
+    order.request_refund("customer", NOON + HOUR)
+    order.confirm_refund("back", order.refund, NOON + HOUR)
+    return order
+
+
 def codes(page):
     """Return what banking apps read on a page."""
     return [scanned(painted(svg)) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
@@ -140,6 +146,21 @@ async def test_the_way_of_a_paid_order_is_told_with_local_times_and_why_it_start
     assert 'data-until="2026-06-07T10:00:00+00:00"' in page
 
 
+@pytest.mark.case(9)
+async def test_cover_that_would_begin_with_its_registration_is_told_so_from_its_day_on(shown, http, database):
+    """Whatever day it was ordered on; once it has started, by what there was then."""
+    tomorrow = an_order(details(1))
+    assert "Vignette begins 2 Jun 2026, 00:00" in " ".join(steps((await shown(tomorrow)).text))
+    ask(database, "UPDATE clock.shift SET ahead = ahead + '1 day'")
+    page = (await http.get(link(tomorrow))).text
+    assert "Vignette begins at the moment of registration" in " ".join(steps(page))
+    assert "Valid from the moment of registration" in words(page)
+    assert "Valid from the moment of registration" in words((await http.get(link(tomorrow) + "/start")).text)
+
+    in_time = start(pay(an_order(details(1))))
+    assert "Vignette begins 2 Jun 2026, 00:00" in " ".join(steps((await shown(in_time)).text))
+
+
 async def test_each_rule_is_told_in_words(shown):
     for order, why in (
         (pay(an_order(details(0))), "The vignette begins so soon that we start within five minutes"),
@@ -217,12 +238,36 @@ async def test_mails_that_come_back_are_told_with_the_form_for_another_address(s
     assert "set-cookie" not in answer.headers
 
 
-async def test_money_that_was_taken_back_after_the_start_can_be_paid_again(shown):
-    order = issue(start(pay(an_order(), payment_id="lost")))
-    order.take_back_payment("lost", NOON + DAY)
-    text = words((await shown(order)).text)
-    assert "Please pay once more: CZK 399.00" in text
-    assert variable_symbol(order.number) in text
+@pytest.mark.case(28, 29)
+async def test_money_that_was_taken_back_is_asked_for_by_what_has_become_of_the_order(shown):
+    """By a bank or by ourselves: the page blames nobody, and promises no vignette where there is none."""
+    stays, goes_on = "your vignette stays valid, so please pay", "and goes on, so please pay this amount"
+    back = "We had returned your money by then, so please pay this amount back."
+    for order, title, said in (
+        (issue(start(pay(an_order(), payment_id="lost"))), "Still to be paid: CZK 399.00", stays),
+        (start(pay(an_order(), payment_id="lost")), "Still to be paid: CZK 399.00", goes_on),
+        (refunded(pay(an_order(), payment_id="lost")), "Please pay back: CZK 399.00", back),
+    ):
+        order.reverse_payment("lost", NOON + DAY)
+        text = words((await shown(order)).text)
+        assert title in text
+        assert variable_symbol(order.number) in text
+        assert [each for each in (stays, goes_on, back) if each in text] == [said]
+        assert "the company of your card" not in text
+        assert "Taken back by your bank" not in text
+
+
+async def test_a_rejected_order_whose_money_was_taken_back_asks_for_no_money_and_offers_none(shown):
+    order = start(pay(an_order(), payment_id="lost"))
+    order.record_rejection("plate_not_accepted", "unknown", order.generation, NOON + HOUR)
+    order.reverse_payment("lost", NOON + 2 * HOUR)
+    answer = await shown(order)
+    text = words(answer.text)
+    assert "The authority did not accept the plate." in text
+    assert "Ask for your money back" not in text
+    assert "we return your money" not in text
+    assert "IBAN" not in text
+    assert codes(answer.text) == []
 
 
 # ------------------------------------------------------------ the vignette, the money, the mails, support
@@ -248,6 +293,19 @@ async def test_official_price_and_fee_stand_apart_and_what_is_over_is_on_its_way
         in text
     )
     assert "Paid too much, on its way back to you CZK 101.00" in text
+
+
+@pytest.mark.case(52)
+async def test_a_mail_that_was_sent_and_came_back_is_told_as_that(shown, http, database):
+    """What somebody only called spam did arrive."""
+    order = pay(an_order())
+    await shown(order)
+    came_back = "UPDATE effect.mails SET sent_at = called_at, attempts = 1, returned_at = called_at, "
+    ask(database, came_back + "return_kind = 'permanent' WHERE kind = 'placed'")
+    ask(database, came_back + "return_kind = 'complaint' WHERE kind = 'paid'")
+    text = words((await http.get(link(order))).text)
+    assert "How to pay came back" in text
+    assert "Your payment has arrived sent 1 Jun 2026, 12:00 (Europe/Prague)" in text
 
 
 async def test_mails_are_told_by_their_kind_and_whether_they_have_left(shown, http, database):
@@ -294,7 +352,11 @@ async def test_a_page_needs_nothing_from_elsewhere_and_stays_between_us(shown, h
     assert re.findall("<script[^>]*>(.*?)</script>", answer.text) == [""]
     assert not re.search(r"""\sstyle=|\son\w+=|<style""", answer.text)
     fetched = re.findall(r'<(?:link|script|img)[^>]*(?:src|href)="([^"]*)"', answer.text)
-    assert fetched == ["data:,", "/static/customer.css", "/static/order.js"]
+    assert [each.partition("?")[0] for each in fetched] == [
+        "data:,",
+        "/static/customer.css",
+        "/static/order.js",
+    ]
     parts = [answer, *[await http.get(each) for each in fetched[1:]]]
     assert sum(len(each.content) for each in parts) < 60_000
 

@@ -1,6 +1,10 @@
 """What comes to the return address, as mail servers of the world write it: what each message means to us."""
 
+import logging
+import time
+
 import pytest
+from flufl.bounce._detectors.exim import Exim
 
 from mail_helpers import RETURNS
 from vignettes.services.returns.reading import Meaning, NotUnderstood, Report, read
@@ -139,20 +143,31 @@ def meant(text):
     ("text", "meaning", "status"),
     [
         (dsn(), Meaning.PERMANENT, "5.1.1"),
-        (dsn(status="5.2.2 (mailbox full)"), Meaning.PERMANENT, "5.2.2"),
+        (dsn(status="5.2.2 (mailbox full)"), Meaning.SOFT, "5.2.2"),
+        (dsn(status="٥.٢.٢", diagnostic="550 5.1.1 unknown"), Meaning.PERMANENT, "5.1.1"),
+        (
+            dsn().replace("mx.example.net.", "mx." + "\nx" * 2000) + "y" * 2_000_000,
+            Meaning.PERMANENT,
+            "5.1.1",
+        ),
         (dsn(status="4.2.2", diagnostic="452 4.2.2 full"), Meaning.SOFT, "4.2.2"),
         (dsn(status="4.4.7", diagnostic="x"), Meaning.SOFT, "4.4.7"),
         (dsn(action="Failed (permanently)"), Meaning.PERMANENT, "5.1.1"),
         (dsn(action="error"), Meaning.PERMANENT, "5.1.1"),
         (dsn(status="", diagnostic="452 4.3.1 no space"), Meaning.SOFT, "4.3.1"),
         (dsn(status="", diagnostic="550 who is that"), Meaning.PERMANENT, None),
-        (EXIM.format(here=HERE), Meaning.PERMANENT, None),
-        (QMAIL.format(here=HERE), Meaning.PERMANENT, None),
     ],
 )
 def test_a_bounce_says_which_mail_and_whether_for_good(text, meaning, status):
-    """By its own status, and by the words of servers that give none."""
+    """By its own status, which stands before the mail that it quotes, however large that is."""
     assert meant(text) == Report(meaning, TAG, status)
+
+
+@pytest.mark.parametrize("text", [EXIM, QMAIL])
+def test_a_bounce_in_words_says_who_gets_nothing(text):
+    """Some servers give no status; the first of them marks its bounces as automatic, like any reply of a machine."""
+    named = frozenset({"driver@example.com"})
+    assert meant(text.format(here=HERE)) == Report(Meaning.PERMANENT, TAG, failed=named)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +182,7 @@ def test_a_bounce_says_which_mail_and_whether_for_good(text, meaning, status):
         OUT_OF_OFFICE.format(here=HERE, header="Precedence: auto_reply"),
         OUT_OF_OFFICE.format(here=HERE, header="Precedence: bulk"),
         OUT_OF_OFFICE.format(here=HERE, header="X-Auto-Response-Suppress: All"),
+        QMAIL.format(here=HERE).replace("Subject:", "Auto-Submitted: auto-replied\nSubject:"),
         arf(kind="not-spam"),
         arf(kind="auth-failure"),
     ],
@@ -229,3 +245,44 @@ def test_a_report_that_went_to_another_address_is_known_by_what_it_quotes():
         "From: Vignettes <orders", f"Return-Path: <{HERE}>\nFrom: Vignettes <orders"
     )
     assert meant(quoted) == Report(Meaning.PERMANENT, TAG, "5.1.1")
+
+
+MIXED = b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n"
+HOSTILE = {
+    "short lines": b"\n" + b"a\n" * 1_000_000,
+    "line ends of old machines": b"\n" + b"\r" * 1_000_000,
+    "empty parts": MIXED % (1, 1) + b"--b1\n" * 100_000,
+    "nests": b"".join(MIXED % (number, number) for number in range(5000)),
+    "a type without an end": b'Content-Type: multipart/mixed; a="' + b";" * 1_000_000,
+    "a folded type": b'Content-Type: multipart/mixed; a="' + (b";" * 900 + b"\n ") * 1000,
+    "just not too many parts": b"".join(MIXED % (number, number) for number in range(49)) + b"x\n" * 4700,
+    "a long line of words": b"\nthe following addresses had\nYour message could not be delivered to\n"
+    + b"a" * 500_000,
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_made_to_keep_us_busy_is_soon_set_aside(hostile):
+    """By the processor's time; the parser and the searches would take minutes over each."""
+    before = time.process_time()
+    with pytest.raises(NotUnderstood):
+        read(b"From: a@example.com\n" + hostile, RETURNS)
+    assert time.process_time() - before < 5.0
+
+
+def test_what_the_detectors_log_is_kept_from_the_logs(monkeypatch):
+    """Their exceptions quote the message."""
+
+    def broken(*_):
+        raise ValueError("driver@example.com")
+
+    told = []
+    root = logging.getLogger()
+    handler = logging.Handler()
+    handler.emit = told.append
+    root.addHandler(handler)
+    monkeypatch.setattr(Exim, "process", broken)
+    with pytest.raises(ValueError, match="driver"):
+        meant(QMAIL.format(here=HERE))
+    root.removeHandler(handler)
+    assert told == []

@@ -1,6 +1,8 @@
 """The Maildir of what comes back: each message counts once, and nothing that anybody sends there stops the next."""
 
 import asyncio
+import os
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -8,8 +10,8 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from eventstore_helpers import ask
-from mail_helpers import RETURNS
+from eventstore_helpers import an_order, ask
+from mail_helpers import RETURNS, recording
 from service import until
 from vignettes.eventstore.connections import conninfo
 from vignettes.sandbox.bouncing import Bounce, Bouncing
@@ -171,7 +173,7 @@ async def test_nothing_that_anybody_sends_there_stops_the_next(database, left, c
     drop(folder, b"")
     drop(folder, b"\x00" * 100_000)
     drop(folder, b"Subject: hello\r\n\r\nI am a person.\r\n")
-    drop(folder, b"x" * (watching.LARGEST_BYTES + 1))
+    drop(folder, b"x" * 2_000_000)
     drop(folder, b"Content-Type: multipart/report; boundary=" + b"a" * 500_000)
     drop(folder, nested)
     drop(
@@ -192,7 +194,7 @@ async def test_nothing_that_anybody_sends_there_stops_the_next(database, left, c
         (folder / "new" / "a-folder").rmdir()
         (folder / "new" / ".hidden").unlink()
     reasons = aside(folder)
-    assert f"It is larger than {watching.LARGEST_BYTES} bytes." in reasons
+    assert "It has more lines or parts than any report." in reasons
     counted = dict(ask(database, REPORTS))
     assert counted["permanent"] == 1
     assert counted["set_aside"] == len(reasons) == 8
@@ -204,10 +206,60 @@ async def test_what_is_set_aside_does_not_grow_for_ever(database, read, folder, 
     for number in range(6):
         drop(folder, b"Subject: hello\r\n\r\nbuy this\r\n", name=f"{number}")
     async with read():
-        pass
-    assert len(aside(folder)) == 3
+
+        async def gone():
+            return len(aside(folder)) == 3
+
+        await until(gone)
     assert len(list(folder.glob(".aside/*"))) == 6
     assert ask(database, REPORTS) == [("set_aside", 6)]
+
+
+async def test_what_is_set_aside_is_for_a_person_only_and_for_two_weeks(database, read, folder):
+    """An answer to the wrong address may be in it, and what was erased everywhere else."""
+    for name in ("old", "young"):
+        drop(folder, b"Subject: hello\r\n\r\nI am a person.\r\n", name=name)
+    async with read():
+        pass
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder / ".aside", folder / "new")} == {0o700}
+    long_ago = time.time() - 15 * 86_400
+    os.utime(folder / ".aside" / "old.reason.txt", (long_ago, long_ago))
+    async with read():
+
+        async def gone():
+            return len(list(folder.glob(".aside/*"))) == 2
+
+        await until(gone)
+    assert sorted(path.name for path in folder.glob(".aside/*")) == ["young", "young.reason.txt"]
+
+
+WORDS = """\
+From: MAILER-DAEMON@mx.example.net
+To: {here}
+
+Hi. This is the qmail-send program at mx.example.net.
+
+<{named}>:
+Sorry, no mailbox here by that name. (#5.1.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "kind"), [("Driver@example.com", "permanent"), ("somebody-else@example.com", None)]
+)
+async def test_a_bounce_in_words_counts_for_the_address_that_it_names(
+    database, orders, read, folder, named, kind
+):
+    """Whoever got a mail of ours knows its tag: what does not reach others is nothing about its recipient."""
+    await recording(database, orders)(an_order())
+    [message_id] = ask(database, "SELECT message_id FROM effect.mails")
+    tag = RETURNS.tag(message_id)
+    ask(database, "UPDATE effect.mails SET sent_at = now(), return_tag = %s", tag)
+    drop(folder, WORDS.format(here=RETURNS.address(tag), named=named).encode())
+    async with read():
+        pass
+    assert ask(database, "SELECT return_kind FROM effect.mails") == [kind]
+    assert aside(folder) == ([] if kind else ["It names other addresses than that of its mail."])
 
 
 async def test_a_report_is_not_lost_with_the_database(database, left, comes_back, read):

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from eventstore_helpers import ask
@@ -9,6 +10,7 @@ from service import running_service, until
 from vignettes.domain.support_case import case_id_of, case_number
 from vignettes.messages.replies import Refused
 from vignettes.messages.support import CaseMoved, Cases, CaseTold
+from vignettes.services.support.desk import SupportDesk
 
 ROLES = ("ordering", "projecting", "support")
 BARE = {"topic": "question", "channel": "form", "language": "de"}
@@ -188,6 +190,10 @@ async def test_what_is_wrong_is_refused_by_name(desk):
         ("open", {**BARE, "message": "x" * 5001}, "invalid_request", "message"),
         ("open", {**BARE, "email": "a@example.com,b@example.com"}, "invalid_request", "email"),
         ("open", {**BARE, "plate": "1AB\r2345"}, "invalid_request", "plate"),
+        ("open", {**BARE, "country": "a\x00"}, "invalid_request", "country"),
+        ("open", {**BARE, "order_number": "V1\x00"}, "invalid_request", "order_number"),
+        ("open", {**BARE, "actor": "a\nb"}, "invalid_request", "actor"),
+        ("answer", {"actor": ANNA, "case_id": uuid4(), "text": "a\x0bb"}, "invalid_request", "text"),
         ("open", {**BARE, "more": 1}, "invalid_request", "more"),
         ("close", {"actor": ANNA, "case_number": "C123456789"}, "invalid_request", "case_number"),
         ("close", {"actor": ANNA, "case_number": "C123456788"}, "not_found", "case_number"),
@@ -201,3 +207,56 @@ async def test_what_is_wrong_is_refused_by_name(desk):
             code,
             field,
         ), told
+
+
+async def test_what_is_no_country_is_not_kept(desk):
+    """It may be anything, and countries are not sealed; the plate is there all the same."""
+    told = await desk.told(await desk.open(country="??", plate="1AB 2345"))
+    assert (told.case.country, told.case.plate) == (None, "1AB 2345")
+
+
+async def test_whom_a_case_concerns_is_erased_when_it_was_answered_or_closed(desk):
+    """Asked for by somebody who has no order: the keys are gone, and who did it is on record."""
+    case = await desk.open(message="Forget me", email="driver@example.com", plate="1AB 2345")
+    refused = await desk.do("erase", case_id=case["case_id"], actor=ANNA)
+    assert refused["error"]["code"] == "conflict"
+    await desk.close(case)
+    erased = {"command_id": uuid4(), "case_id": case["case_id"], "actor": ANNA}
+    again = await desk.do("erase", **erased)
+    assert (again["ok"], await desk.do("erase", **erased)) == (True, again)
+    told = await desk.told(again)
+    assert (told.case.email, told.case.plate, [each.text for each in told.thread]) == (None, None, [None])
+    keys = "SELECT num_nonnulls(contact, vehicle, contact_view, vehicle_view) FROM personal.keys WHERE order_id = %s"
+    assert ask(desk.service.settings.database_url, keys, case["case_id"]) == [0]
+    last = (await desk.happened(case))[-1]
+    assert (last["type"], last["actor"]) == ("PersonalDataErased", ANNA)
+
+
+async def test_a_case_of_our_own_is_answered_at_the_address_that_the_order_has_now(desk):
+    """The one that it keeps is that which failed."""
+    placed = await desk.order()
+    told = {"topic": "mail_returned", "channel": "service", "order_number": placed["order_number"]}
+    case = await desk.open(**told, email="driver@example.com")
+    await desk.told(case)
+    reply = await desk.service.command(
+        "correct_email", order_id=placed["order_id"], email="again@example.com"
+    )
+    await desk.service.ask("orders.v1.status", order_id=placed["order_id"], min_position=reply["position"])
+    await desk.answer(case)
+    said = (await desk.happened(case))[-1]["data"]
+    assert (said["email"], said["link_generation"]) == ("again@example.com", 2)
+
+
+async def test_the_desk_reads_by_connections_that_can_not_write(database, nats_server, tmp_path, monkeypatch):
+    """Whatever it decides goes through the log's writer."""
+    pools = []
+    monkeypatch.setattr(SupportDesk, "register", lambda desk, _: pools.append(desk._pool))
+    async with running_service(database, nats_server.url, tmp_path / "data", ["support"]):
+        await until(lambda: _true_when(pools))
+        async with pools[0].connection() as connection:
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                await connection.execute("UPDATE effect.mails SET attempts = 0")
+
+
+async def _true_when(found):
+    return bool(found)

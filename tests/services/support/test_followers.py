@@ -31,12 +31,19 @@ from vignettes.projections.case_calls import CaseCallsView
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.services.grouping import GroupWriter
 from vignettes.services.links import BodyHash
+from vignettes.services.support import forgetting as forgetting_module
+from vignettes.services.support import opening as opening_module
 from vignettes.services.support.cases import CaseWriter, Request, on, opening
 from vignettes.services.support.forgetting import Forgetting
 from vignettes.services.support.opening import Opening
+from vignettes.services.support.returning import Returning
 
 KEPT = timedelta(days=730)
 EMAIL, PLATE = "gone@example.org", "1GO 9000"
+
+
+class Conflicting(Exception):
+    """What can't be stored, for whatever reason."""
 
 
 class House:
@@ -60,6 +67,23 @@ class House:
     def opening(self):
         return Opening("", self.writer)
 
+    def returning(self):
+        return Returning("", self.writer)
+
+    async def answered(self):
+        """Somebody has asked, was answered, and every view knows; return the case's id."""
+        case_id = await self.open()
+        await self.writer.execute(
+            on(case_id, uuid4(), lambda case, at: case.answer("Yes.", EMAIL, None, at), "anna")
+        )
+        await self.follow()
+        return case_id
+
+    def mail_comes_back(self, case_id, kind="case_answered", why="permanent"):
+        query = """UPDATE effect.mails SET returned_at = clock.now(), return_kind = %s, return_status = '5.1.1'
+                   WHERE order_id = %s AND kind = %s"""
+        ask(self.database, query, why, case_id, kind)
+
     def forgetting(self):
         return Forgetting("", self.writer, KEPT)
 
@@ -75,6 +99,17 @@ class House:
         request = Request(Topic.QUESTION, Channel.FORM, particulars, "en", "I am gone@example.org")
         await self.writer.execute(opening(request, command_id, "customer"))
         return case_id_of(command_id)
+
+    def refusing(self, monkeypatch, refused):
+        """Let the log refuse some commands, whatever they are, for ever; return the cases that were asked for."""
+        asked, execute = [], CaseWriter._outcome
+
+        async def outcome(writer, each):
+            asked.append(each.about)
+            return Conflicting() if each.about in refused else await execute(writer, each)
+
+        monkeypatch.setattr(CaseWriter, "_outcome", outcome)
+        return asked
 
     async def close(self, case_id):
         await self.writer.execute(on(case_id, uuid4(), lambda case, at: case.close(at), "anna"))
@@ -184,6 +219,50 @@ async def test_a_case_that_was_closed_is_not_opened_again(house):
     assert house.cases("state") == ["closed"]
 
 
+async def test_what_always_fails_is_stepped_past(house, monkeypatch):
+    """Two stand before the one that can be opened, and only two are taken at a time."""
+    monkeypatch.setattr(opening_module, "_BATCH", 2)
+    await house.keep(*(returned(an_order()) for _ in range(3)))
+    calls = ask(house.database, "SELECT case_id FROM view.case_calls ORDER BY position")
+    asked = house.refusing(monkeypatch, calls[:2])
+    piece = house.opening()
+    for _ in range(3):
+        await house.look(piece)
+        await house.follow()
+    assert (asked, house.happened()) == (calls, 1)
+
+
+# --- returned mails
+
+
+@pytest.mark.case(52)
+@pytest.mark.parametrize("why", ["permanent", "complaint"])
+async def test_an_answer_that_came_back_opens_its_case_once(house, why):
+    """Killed before it was noted, it is told again, and stays one."""
+    case_id = await house.answered()
+    house.mail_comes_back(case_id, why=why)
+    await house.look(house.returning())
+    ask(house.database, "UPDATE effect.mails SET return_noted_at = NULL")
+    await house.look(house.returning())
+    await house.follow()
+    assert house.cases("state, returned") == [("open", why)]
+    assert house.happened("support-case.answer-returned") == 1
+    assert ask(house.database, "SELECT count(*) FROM effect.mails WHERE return_noted_at IS NOT NULL") == [1]
+
+
+async def test_a_return_that_can_not_be_told_holds_up_none(house, monkeypatch):
+    first, second = await house.answered(), await house.answered()
+    for case_id in (first, second):
+        house.mail_comes_back(case_id)
+    asked = house.refusing(monkeypatch, [first])
+    piece = house.returning()
+    for _ in range(2):
+        await house.look(piece)
+    assert sorted(asked) == sorted([first, second])
+    await house.follow()
+    assert ask(house.database, "SELECT case_id FROM view.support_cases WHERE state = 'open'") == [second]
+
+
 # --- forgetting
 
 
@@ -253,3 +332,55 @@ async def test_who_asked_about_no_order_is_forgotten_when_the_time_is_over(house
         assert house.happened("support-case.personal-data-erased") == forgotten
     await house.follow()
     assert sorted(house.cases("state, concat(order_number, email)")) == [("closed", ""), ("open", EMAIL)]
+
+
+async def test_a_case_of_our_own_ends_with_its_order(house):
+    """Nobody waits for it; one that a customer has written to stays open."""
+    orders = [returned(issued()), returned(issued())]
+    email = orders[0].email
+    await house.keep(*orders)
+    await house.look(house.opening())
+    await house.follow()
+    [written] = ask(
+        house.database, "SELECT case_id FROM view.support_cases WHERE order_id = %s", orders[0].id
+    )
+    await house.writer.execute(
+        on(written, uuid4(), lambda case, at: case.add_message("Hello?", Channel.MAIL, at), "customer")
+    )
+    for order in orders:
+        erase(house.database, house.orders, order)
+    await house.follow()
+    await house.look(house.forgetting())
+    await house.follow()
+    assert dict(house.cases("order_id, concat_ws(' ', state, email)")) == {
+        orders[0].id: f"open {email}",
+        orders[1].id: "closed",
+    }
+
+
+async def test_an_order_that_keeps_its_address_keeps_its_open_case(house):
+    """Only the plate is gone: the mail that came back is still to be looked after."""
+    order = returned(issued())
+    await house.keep(order)
+    await house.look(house.opening())
+    await house.follow()
+    erase(house.database, house.orders, order, DataClass.VEHICLE)
+    await house.follow()
+    await house.look(house.forgetting())
+    assert house.happened() == 1
+
+
+async def test_a_case_that_can_not_be_forgotten_holds_up_none(house, monkeypatch):
+    monkeypatch.setattr(forgetting_module, "_BATCH", 1)
+    orders = [issued(), issued()]
+    await house.keep(*orders)
+    cases = [await house.open(order_id=order.id) for order in orders]
+    for case_id, order in zip(cases, orders, strict=True):
+        await house.close(case_id)
+        erase(house.database, house.orders, order)
+    await house.follow()
+    house.refusing(monkeypatch, cases[:1])
+    piece = house.forgetting()
+    for _ in range(2):
+        await house.look(piece)
+    assert house.happened("support-case.personal-data-erased") == 1

@@ -1,4 +1,4 @@
-"""Support all the way, through the running service: asked, acknowledged, answered; and a mail that came back."""
+"""Support all the way, through the running service: asked, acknowledged, answered; and mails that came back."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ async def cases(service, **wanted):
 
 @pytest.mark.case(52)
 async def test_a_customer_is_answered_and_a_mail_that_came_back_is_a_case(service):
-    """One asks on the order's page, and reads the answer with the link; the other's address takes no mail."""
+    """Asked on the order's page, and answered with the link; then the address takes no mail, of neither."""
     placed = await service.place(email="driver@example.com")
     await service.mail_kinds("placed")
     asked = {"topic": "question", "channel": "page", "language": "en", "order_id": placed["order_id"]}
@@ -38,6 +38,14 @@ async def test_a_customer_is_answered_and_a_mail_that_came_back_is_a_case(servic
     ]
     assert answered["to"] == "driver@example.com"
     assert "Have a good journey!" in answered["text"]
+
+    assert (await service.ask("sandbox.v1.bounce", message_id=answered["message_id"], kind="hard"))["to"]
+    [again] = await cases(service, state="open")
+    assert (again["case_id"], again["returned"]) == (case["case_id"], "permanent")
+    assert (await service.ask("support.v1.close", command_id=uuid4(), actor=ANNA, case_id=case["case_id"]))[
+        "ok"
+    ]
+    await cases(service, state="closed")
 
     emails = await service.ask("orders.v1.emails", order_id=placed["order_id"])
     returned = {"message_id": emails["emails"][0]["message_id"], "why": "permanent", "status": "5.1.1"}

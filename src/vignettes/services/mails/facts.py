@@ -9,7 +9,7 @@ from vignettes.services.payment_codes import PaymentCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedOrder:
-    """An order in a list of several, each with its own link. `plate` is masked, and None where it is not told."""
+    """An order in a list of several, each with its own link."""
 
     order_number: str
     product: str
@@ -18,7 +18,6 @@ class LinkedOrder:
     placed_at: datetime
     status: str
     manage_url: str
-    plate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,14 @@ class MailFacts:
     details can be corrected; None while the order waits for something else. `before_outage` says that an
     announced outage decided it (case 15), `unmoved_at` when it would be due without. `answer_by` is until when a
     driver who was asked something should answer. `outstanding` is the exact rest to pay, `refund` what goes back, or
-    what others took back; `owed` what they took back after the start, when the vignette stays.
+    what others took back; `owed` what they took back after the start, when the vignette stays, or `after_refund`.
     `same_day` says that cover begins at registration (case 9). `reason` is a code of hold or refund, or a sentence
     to be quoted; `rejection_code` says why in a word of ours. `attached` tells whether the authority's document is.
     `payment_code` asks for what is to be paid; its image comes with the mail where one is shown.
     `manage_url` and `start_url` are secrets of the current address; the old address (`old_email`) never sees them.
-    `linked` are the orders whose links were asked for, this one among them or not; `by_reference` says that somebody
+    `linked` are the other orders whose links were asked for with this one's; `by_reference` says that somebody
     opened this order's page by its payment reference. `withdrawn_at` is when a withdrawal came in, `name` who sent it.
+    `consented_at` is when the customer last asked expressly to start before the time of withdrawal is over.
     `email`, `name`, `plate`, `authorisation_code` and a `reason` in somebody's own words are None once they were
     erased. `support_whatsapp` is a telephone number.
     """
@@ -72,12 +72,14 @@ class MailFacts:
     paid: Money | None = None
     refund: Money | None = None
     owed: Money | None = None
+    after_refund: bool = False
     vignette_number: str | None = None
     authorisation_code: str | None = None
     attached: bool = False
     reason: str | None = None
     rejection_code: str | None = None
     withdrawn_at: datetime | None = None
+    consented_at: datetime | None = None
     linked: tuple[LinkedOrder, ...] = ()
     by_reference: bool = False
     old_email: str | None = None

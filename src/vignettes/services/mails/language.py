@@ -61,11 +61,6 @@ class Language:
         known = [(weight, tag) for tag, weight in wishes if weight > 0 and _code(tag) in LOCALES]
         return cls.best_for(max(known, key=lambda wish: wish[0])[1] if known else "en")
 
-    @property
-    def own_name(self) -> str:
-        """Its name as its speakers look for it: `čeština`."""
-        return str(self.locale.language_name)
-
     def filters(self) -> dict[str, Callable[..., str]]:
         """Return what templates may format with."""
         return {

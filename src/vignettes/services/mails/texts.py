@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vignettes.domain.catalogue import product
 from vignettes.services.contact import Contact
-from vignettes.services.mails.facts import CaseFacts, LinkedOrder, MailFacts
+from vignettes.services.mails.facts import CaseFacts, MailFacts
 from vignettes.services.mails.language import LOCALES, Language
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -105,7 +105,7 @@ def _told(kind: MailKind, language: Language, facts: MailFacts | CaseFacts) -> d
 
 
 def _of_order(kind: MailKind, facts: MailFacts) -> dict[str, Any]:
-    told = _of_product(facts.product) | {"others": _others(facts), "status": _status(facts)}
+    told = _of_product(facts.product) | {"others": facts.linked}
     if kind is MailKind.ADDRESS_CHANGED:
         # Who reads there may be a stranger: nothing that opens the order, or leads to its owner.
         told |= {"manage_url": None, "start_url": None, "authorisation_code": None, "email": facts.old_email}
@@ -115,14 +115,6 @@ def _of_order(kind: MailKind, facts: MailFacts) -> dict[str, Any]:
 def _of_case(facts: CaseFacts) -> dict[str, Any]:
     said = _EMPTY_LINES.split((facts.answer or "").replace("\r\n", "\n"))
     return {"answer_paragraphs": [each.strip() for each in said if each.strip()]}
-
-
-def _others(facts: MailFacts) -> list[LinkedOrder]:
-    return [each for each in facts.linked if each.order_number != facts.order_number]
-
-
-def _status(facts: MailFacts) -> str | None:
-    return next((each.status for each in facts.linked if each.order_number == facts.order_number), None)
 
 
 def _of_product(code: str) -> dict[str, Any]:

@@ -23,9 +23,11 @@ SET again_at = clock_timestamp() + %(hours)s * interval '1 hour', soft_returns =
     failing_since = NULL, retry_at = NULL
 WHERE message_id = %(message_id)s AND returned_at IS NULL AND again_at IS NULL
 """
-_TAGGED: LiteralString = (
-    "SELECT message_id, soft_returns, again_at IS NOT NULL FROM effect.mails WHERE return_tag = %s"
-)
+_TAGGED: LiteralString = """
+SELECT m.message_id, m.soft_returns, m.again_at IS NOT NULL, personal.opened(e.recipient, k.contact_view)
+FROM effect.mails m LEFT JOIN view.emails e USING (message_id) LEFT JOIN personal.keys k ON k.order_id = e.order_id
+WHERE m.return_tag = %s
+"""
 _COUNTED: LiteralString = """
 INSERT INTO effect.mail_reports (outcome, reports) VALUES (%s, 1)
 ON CONFLICT (outcome) DO UPDATE SET reports = mail_reports.reports + 1
@@ -34,11 +36,15 @@ ON CONFLICT (outcome) DO UPDATE SET reports = mail_reports.reports + 1
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail as its tag tells it: how often it came back for a while, and whether it is to be sent again."""
+    """A mail as its tag tells it: how often it came back for a while, and whether it is to be sent again.
+
+    `recipient` is None once that was erased.
+    """
 
     message_id: str
     soft_returns: int
     is_to_be_sent: bool
+    recipient: str | None
 
 
 async def tagged(connection: AsyncConnection, tag: str) -> Mail | None:

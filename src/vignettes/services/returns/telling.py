@@ -20,7 +20,7 @@ _ACTOR = "mailing"
 
 _NEXT: LiteralString = """
 SELECT message_id, order_id, kind, return_kind, return_status FROM effect.mails
-WHERE returned_at IS NOT NULL AND return_noted_at IS NULL ORDER BY returned_at LIMIT 50
+WHERE returned_at IS NOT NULL AND return_noted_at IS NULL AND NOT kind = ANY(%s) ORDER BY returned_at LIMIT 50
 """
 _NOTED: LiteralString = "UPDATE effect.mails SET return_noted_at = clock_timestamp() WHERE message_id = %s"
 
@@ -38,16 +38,22 @@ class ReturnTelling:
 
     async def _work(self, connection: AsyncConnection) -> float:
         async with connection.cursor(row_factory=dict_row) as cursor:
-            rows = await (await cursor.execute(_NEXT)).fetchall()
+            rows = await (await cursor.execute(_NEXT, (list(OF_CASES),))).fetchall()  # support tells those
         with suppress(NoAnswer):  # it has said so, and is asked again
             for row in rows:
-                await self._tell(row)
+                await self._try(row)
                 await connection.execute(_NOTED, (row["message_id"],))
         return POLL_SECONDS
 
+    async def _try(self, row: dict[str, Any]) -> None:
+        try:
+            await self._tell(row)
+        except NoAnswer:
+            raise
+        except Exception:  # it would fail for ever, and the others are told all the same
+            log.exception("mail.return_untold", order=str(row["order_id"]))
+
     async def _tell(self, row: dict[str, Any]) -> None:
-        if row["kind"] in OF_CASES:
-            return  # whoever answers a case sees it in the list of mails
         reply = await self._ordering.command(_command(row))
         log.info("mail.return_told", order=str(row["order_id"]), ok=reply["ok"])
 

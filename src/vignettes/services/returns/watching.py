@@ -1,11 +1,12 @@
 """A Maildir to which a mail server delivers what comes to the return address: each message is read once, and deleted.
 
 It may hold a plate and an address, which nobody must find here once they were erased. What is not understood is put
-into the subfolder `aside`, with the reason beside it, for a person to look at.
+into the subfolder `.aside`, with the reason beside it, for a person to look at within two weeks: then it is deleted.
 """
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from psycopg import AsyncConnection
 
 from vignettes.services.returns import recording
 from vignettes.services.returns.path import ReturnPath
-from vignettes.services.returns.reading import Meaning, NotUnderstood, Report, read
+from vignettes.services.returns.reading import MOST_BYTES, Meaning, NotUnderstood, Report, read
 from vignettes.services.waking import Worker
 
 log = structlog.get_logger(__name__)
@@ -23,10 +24,10 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_SECONDS = 1.0
 #: At a folder that is not to be had.
 _LONGEST_PAUSE_SECONDS = 30.0
-#: A report quotes a mail of ours at most, which is half of it with the largest document.
-LARGEST_BYTES = 2_000_000
 #: Who sends us more that we do not understand has the oldest of it deleted.
 MOST_ASIDE = 1000
+#: How long a person has to look at it.
+ASIDE_DAYS = 14
 _SET_ASIDE = "set_aside"
 _REASON = ".reason.txt"
 
@@ -58,8 +59,10 @@ class ReturnWatching:
     async def _look(self, connection: AsyncConnection) -> None:
         make_maildir(self._folder)
         self._aside.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process was quicker
+            self._let_go()
         for file in self._found():
-            with suppress(FileNotFoundError):  # another process was quicker
+            with suppress(FileNotFoundError):
                 await self._take(connection, file)
 
     @property
@@ -87,9 +90,7 @@ class ReturnWatching:
 
     def _read(self, file: Path) -> Report:
         with file.open("rb") as opened:
-            content = opened.read(LARGEST_BYTES + 1)
-        if len(content) > LARGEST_BYTES:
-            raise SetAside(f"It is larger than {LARGEST_BYTES} bytes.")
+            content = opened.read(MOST_BYTES)
         try:
             return read(content, self._path)
         except NotUnderstood as error:
@@ -107,27 +108,32 @@ class ReturnWatching:
             mail = await recording.tagged(connection, report.tag)
             if mail is None:
                 raise SetAside("It tells of a mail that is not known here.")
+            if report.failed and mail.recipient and mail.recipient.lower() not in report.failed:
+                raise SetAside("It names other addresses than that of its mail.")
             await recording.note(connection, mail, report.meaning, report.status)
         log.info("mail.returned", mail=mail.message_id, meaning=report.meaning, status=report.status)
 
     def _set_aside(self, file: Path, reason: str) -> None:
         aside = self._aside / file.name.partition(":")[0]
-        file.rename(aside)
+        # First: by its time the message is let go, also where we are killed in between.
         aside.with_name(aside.name + _REASON).write_text(f"{reason}\n", encoding="utf-8")
-        self._let_go()
+        file.rename(aside)
 
     def _let_go(self) -> None:
-        """Delete the oldest of what was set aside, where it is too much."""
-        kept = sorted(self._aside.glob(f"*{_REASON}"), key=lambda each: each.stat().st_mtime)
-        for reason in kept[:-MOST_ASIDE]:
-            reason.with_name(reason.name.removesuffix(_REASON)).unlink(missing_ok=True)
-            reason.unlink(missing_ok=True)
+        """Delete what was set aside long ago, and the oldest of it where it is too much."""
+        long_ago = time.time() - ASIDE_DAYS * 86_400
+        kept = sorted((each.stat().st_mtime, each) for each in self._aside.glob(f"*{_REASON}"))
+        for number, (set_aside_at, reason) in enumerate(kept):
+            if set_aside_at < long_ago or number < len(kept) - MOST_ASIDE:
+                reason.with_name(reason.name.removesuffix(_REASON)).unlink(missing_ok=True)
+                reason.unlink(missing_ok=True)
 
 
 def make_maildir(folder: Path) -> None:
     """Make what is missing of a Maildir; whoever else does at this moment is not in the way."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in ("tmp", "new", "cur"):
-        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / part).mkdir(mode=0o700, exist_ok=True)
 
 
 def _delete(file: Path) -> None:

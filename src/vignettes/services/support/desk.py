@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
 from vignettes.domain import errors
+from vignettes.domain.personal import DataClass
 from vignettes.domain.support_case import parse_case_number
 from vignettes.domain.support_events import Channel, Topic
 from vignettes.messages import replies, support
@@ -23,7 +24,8 @@ CUSTOMER = "customer"
 
 _SHOWN = """
 SELECT case_id, case_number, state, topic, channel, order_id, order_number, email, country, plate, ordered_on, language,
-       left(message, 300) AS message, messages, answers, opened_at, open_since, closed_at, updated_at
+       left(message, 300) AS message, messages, answers, opened_at, open_since, closed_at, updated_at,
+       returned
 FROM read.support_cases
 """
 # Whoever has waited longest is first; those that wait for the customer come after all that wait for us.
@@ -46,7 +48,7 @@ SELECT kind, state, called_at FROM read.emails WHERE order_id = %s ORDER BY posi
 _NOT_CLOSED = ["open", "answered"]
 
 Row = dict[str, Any]
-_Decision = support.AddMessage | support.AnswerCase | support.CloseCase
+_Decision = support.AddMessage | support.AnswerCase | support.CloseCase | support.EraseCase
 _Command = support.OpenCase | _Decision
 
 
@@ -65,6 +67,7 @@ class SupportDesk:
             (support.AddMessage, self._add_message),
             (support.AnswerCase, self._answer),
             (support.CloseCase, self._close),
+            (support.EraseCase, self._erase),
             (support.AskCases, self._cases),
             (support.AskCase, self._case),
         ):
@@ -95,9 +98,14 @@ class SupportDesk:
     async def _close(self, asked: support.CloseCase, _: UUID | None) -> BaseModel:
         return await self._decide(asked, lambda case, at: case.close(at))
 
-    async def _decide(self, asked: _Decision, act: Act, case_id: UUID | None = None) -> BaseModel:
-        named = case_id or await self._id(asked)
-        return await self._moved(on(named, asked.command_id, act, asked.actor or CUSTOMER, _body(asked)))
+    async def _erase(self, asked: support.EraseCase, _: UUID | None) -> BaseModel:
+        return await self._decide(asked, lambda case, at: case.erase(tuple(DataClass), at), erases=True)
+
+    async def _decide(
+        self, asked: _Decision, act: Act, case_id: UUID | None = None, *, erases: bool = False
+    ) -> BaseModel:
+        named, actor = case_id or await self._id(asked), asked.actor or CUSTOMER
+        return await self._moved(on(named, asked.command_id, act, actor, _body(asked), erases=erases))
 
     async def _moved(self, ask: Ask) -> BaseModel:
         reply = await self._writer.execute(ask)

@@ -1,6 +1,5 @@
 """Whom a case concerned is forgotten with the order it belongs to; without one, some years after its end."""
 
-import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import LiteralString
@@ -12,36 +11,39 @@ from psycopg.rows import TupleRow
 
 from vignettes.domain.personal import DataClass
 from vignettes.domain.support_case import SupportCase
-from vignettes.eventstore.deciding import Reply
 from vignettes.projections.digesting import CHANNEL as VIEWS
 from vignettes.services.commanding import Ask
 from vignettes.services.support.cases import Act, CaseWriter, on
+from vignettes.services.support.looking import Looking, is_done
 from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 5.0
 ACTOR = "privacy"
-#: How often all erased orders are looked at, and not only those that were erased since.
-_ALL_SECONDS = 3600.0
 _BATCH = 500
 
 # Of orders that were erased since a position, and of cases that have changed since: what nobody waits for any more.
-# And what is no order's, when its time is over.
+# And what is no order's, when its time is over. Of open cases those that the service opened itself, and that no
+# customer has written to since.
 _TO_FORGET: LiteralString = """
 WITH erased AS (
     SELECT order_id FROM view.order_status WHERE (email IS NULL OR plate IS NULL) AND position > %(after)s
     UNION
     SELECT order_id FROM view.support_cases WHERE order_id IS NOT NULL AND position > %(after)s
+), found AS (
+    SELECT c.case_id, c.version, o.email IS NULL AS contact, o.plate IS NULL AS vehicle,
+           greatest(o.position, c.position) AS position
+    FROM erased JOIN view.order_status o USING (order_id) JOIN view.support_cases c USING (order_id)
+    WHERE (c.state <> 'open' OR c.channel = 'service' AND c.messages = 1 AND o.email IS NULL)
+      AND (o.email IS NULL AND NOT 'contact' = ANY(c.erased) OR o.plate IS NULL AND NOT 'vehicle' = ANY(c.erased))
+    UNION ALL
+    SELECT case_id, version, true, true, position FROM view.support_cases
+    WHERE state <> 'open' AND order_id IS NULL AND cardinality(erased) < 2 AND updated_at < clock.now() - %(kept)s
 )
-SELECT c.case_id, c.version, o.email IS NULL AS contact, o.plate IS NULL AS vehicle
-FROM erased JOIN view.order_status o USING (order_id) JOIN view.support_cases c USING (order_id)
-WHERE c.state <> 'open'
-  AND (o.email IS NULL AND NOT 'contact' = ANY(c.erased) OR o.plate IS NULL AND NOT 'vehicle' = ANY(c.erased))
-UNION ALL
-SELECT case_id, version, true, true FROM view.support_cases
-WHERE state <> 'open' AND order_id IS NULL AND cardinality(erased) < 2 AND updated_at < clock.now() - %(kept)s
-LIMIT %(batch)s
+SELECT case_id, version, contact, vehicle FROM found
+WHERE NOT concat_ws(' ', case_id, version) = ANY(%(refused)s)
+ORDER BY position LIMIT %(batch)s
 """
 _REACHED = "SELECT coalesce(min(position), 0) FROM view.editions WHERE state = 'live' AND view = ANY(%s)"
 _VIEWS = ["order_status", "support_cases"]
@@ -55,8 +57,7 @@ class Forgetting:
     def __init__(self, conninfo: str, writer: CaseWriter, kept: timedelta) -> None:
         self._writer = writer
         self._kept = kept
-        self._after = 0
-        self._look_at_all = 0.0
+        self._looking = Looking()
         self._worker = Worker(self.name, conninfo, (VIEWS, CLOCK_CHANNEL), self._work)
 
     async def run(self) -> None:
@@ -64,21 +65,21 @@ class Forgetting:
         await self._worker.run()
 
     async def _work(self, connection: AsyncConnection) -> float:
-        if time.monotonic() > self._look_at_all:
-            self._after, self._look_at_all = 0, time.monotonic() + _ALL_SECONDS
+        self._looking.begin()
         [reached] = await (await connection.execute(_REACHED, (_VIEWS,))).fetchone() or [0]
-        what = {"after": self._after, "kept": self._kept, "batch": _BATCH}
-        rows = await (await connection.execute(_TO_FORGET, what)).fetchall()
-        if not rows or await self._forget(rows) == len(rows) < _BATCH:
-            self._after = reached
+        known = {"after": self._looking.after, "refused": self._looking.refused}
+        wanted = {**known, "kept": self._kept, "batch": _BATCH}
+        rows = await (await connection.execute(_TO_FORGET, wanted)).fetchall()
+        if not rows or (await self._forget(rows) and len(rows) < _BATCH):
+            self._looking.after = reached
         return POLL_SECONDS
 
-    async def _forget(self, rows: Sequence[TupleRow]) -> int:
-        """Return how many cases have let go; the others, which somebody has written to since, are asked again."""
+    async def _forget(self, rows: Sequence[TupleRow]) -> bool:
+        """Let cases go; tell whether none has to be asked again at once: those that were written to since are not."""
         outcomes = await self._writer.execute_all([_ask(*row) for row in rows])
-        forgotten = sum(isinstance(outcome, Reply) for outcome in outcomes)
+        forgotten = sum(is_done(outcome) for outcome in outcomes)
         log.info("cases.forgotten", cases=forgotten, left=len(outcomes) - forgotten)
-        return forgotten
+        return self._looking.took([f"{case_id} {version}" for case_id, version, *_ in rows], outcomes)
 
 
 def _ask(case_id: UUID, version: int, contact: bool, vehicle: bool) -> Ask:

@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from vignettes.domain import references
 from vignettes.domain.errors import CaseNotFound, InvalidValue, Unavailable
-from vignettes.domain.support_events import Particulars
+from vignettes.domain.support_events import Channel, Particulars
 from vignettes.domain.vehicle import country_from_sign
 from vignettes.eventstore.orders import order_id_of
 from vignettes.messages.support import OpenCase
@@ -17,7 +17,7 @@ from vignettes.messages.support import OpenCase
 _ORDER: LiteralString = """
 SELECT order_id, order_number, email, link_generation FROM read.order_status WHERE order_id = %s
 """
-_CASE: LiteralString = "SELECT order_id, email FROM read.support_cases WHERE case_id = %s"
+_CASE: LiteralString = "SELECT order_id, channel, email FROM read.support_cases WHERE case_id = %s"
 
 _KNOWN: LiteralString = "SELECT 1 FROM log.events WHERE originator_id = %s AND topic LIKE 'support-case.%%'"
 
@@ -56,14 +56,16 @@ class Finding:
     async def address(self, case_id: UUID) -> tuple[str | None, int | None]:
         """Return where a case is answered, and which link of its order may be told there.
 
-        At the address that the customer gave; who gave none is found by the order. Raises CaseNotFound, or Unavailable
+        At the address that the customer gave; who gave none, or did not ask, is found by the order as it is now: the
+        address of a case that we opened is the one that failed. Raises CaseNotFound, or Unavailable
         for a case that was opened this very moment.
         """
         case = await self._row(_CASE, case_id)
         if case is None:
             raise Unavailable if await self._row(_KNOWN, case_id) else CaseNotFound(field="case_id")
         order = await self.order(case["order_id"], None)
-        email = case["email"] or (order.email if order else None)
+        given = None if case["channel"] == Channel.SERVICE else case["email"]
+        email = given or (order.email if order else None)
         return email, order.generation_for(email) if order else None
 
     async def _row(self, query: LiteralString, key: UUID) -> dict[str, Any] | None:
@@ -87,9 +89,9 @@ def particulars(asked: OpenCase, order: OrderKnown | None) -> Particulars:
     )
 
 
-def _country(text: str) -> str:
-    """Return the ISO code of a country; what is none stays as it was typed."""
+def _country(text: str) -> str | None:
+    """Return the ISO code of a country. What is none may be anything, and is not sealed: it is not kept."""
     try:
         return country_from_sign(text)
     except InvalidValue:
-        return text
+        return None

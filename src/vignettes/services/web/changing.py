@@ -1,10 +1,8 @@
 """Buttons of an order's page with a page before them: start at once, and withdraw from the contract."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -22,9 +20,7 @@ from vignettes.services.web.typed import Wrong
 from vignettes.services.web.visits import Form
 
 #: Which version of the words in `order_start.html` a customer agrees to. Other words are another version.
-CONSENT_TEXT: Final = "order-page-1"
-#: So many of the last presses are remembered, for the second half of a double click.
-_REMEMBERED: Final = 1000
+CONSENT_TEXT: Final = "order-page-2"
 _LINE: TypeAdapter[str] = TypeAdapter(Line)
 
 
@@ -33,7 +29,6 @@ class Changing:
 
     def __init__(self, forms: OrderForms) -> None:
         self._forms = forms
-        self._pressed: OrderedDict[UUID, datetime] = OrderedDict()
         self.router = APIRouter(prefix="/o", include_in_schema=False)
         self.router.add_api_route("/{token}/start", self._show_start, methods=["GET", "HEAD"])
         self.router.add_api_route("/{token}/start", self._take_start, methods=["POST"])
@@ -56,22 +51,16 @@ class Changing:
             return self._forms.shown(opened, "start", told, notice="changed")
         return await self._sent(opened, form, "start", told, self._start(opened, form))
 
-    def _start(self, opened: Opened, form: Form) -> StartRegistration:
+    @staticmethod
+    def _start(opened: Opened, form: Form) -> StartRegistration:
         consent = ConsentForm(
             kind="immediate_performance",
             text_version=CONSENT_TEXT,
-            given_at=self._given_at(opened, form),
+            given_at=opened.row["now"],
             language=opened.language.code,
         )
         order_id = opened.row["order_id"]
         return StartRegistration(command_id=form.command_id, actor=ACTOR, order_id=order_id, consent=consent)
-
-    def _given_at(self, opened: Opened, form: Form) -> datetime:
-        """Return when the button was pressed first: pressed twice it is the same consent, and the same command."""
-        given_at: datetime = self._pressed.setdefault(form.command_id, opened.row["now"])
-        while len(self._pressed) > _REMEMBERED:
-            self._pressed.popitem(last=False)
-        return given_at
 
     # --- withdraw (promise 10; 2011/83/EU, Art. 11a)
 
@@ -102,8 +91,8 @@ class Changing:
         except NoAnswer:
             again = form.command_id
             return self._forms.shown(opened, name, told, notice="unavailable", command_id=again)
-        if reply["ok"]:
-            return opened.back()
+        if reply["ok"] or reply["error"]["code"] == "command_id_reused":
+            return opened.back()  # pressed twice, and the first press counts (case 35)
         now = await self._forms.anew(opened)
         return self._forms.shown(now, name, told, notice="refused")
 

@@ -67,6 +67,8 @@ class Correcting:
                 if wish.changes_nothing
                 else self._preview(opened, typed, wish, notice="changed")
             )
+        if wish.preview and form["total"] != str(wish.preview.price.total):
+            return self._preview(opened, typed, wish, notice="priced")
         try:
             reply = await self._forms.send(_command(opened, form, details))
         except NoAnswer:

@@ -30,10 +30,17 @@ BEAT_SECONDS: Final = 0.3
 
 # A mobile network may show thousands of customers under one address.
 _FROM_NETWORK: Final = Rate("find_network", "30/hour; 100/day")
-_FOR_PLATE: Final = Rate("find_plate", "10/hour; 20/day")
-_FOR_EMAIL: Final = Rate("find_email", "10/hour; 20/day")
-_FOR_NUMBER: Final = Rate("find_number", "10/hour; 20/day")
-# Somebody might try references here, one after the other.
+# What is known of somebody may be asked about by anybody: narrow for each network, and for all together so wide that a
+# stranger who asks keeps nobody from asking. How often an order is mailed its link is bounded by the order itself.
+_OFTEN_FROM_ONE: Final = "10/hour; 20/day"
+_OFTEN_FROM_ALL: Final = "60/hour"
+_FIND_PLATE_FROM_ONE: Final = Rate("find_plate_network", _OFTEN_FROM_ONE)
+_FIND_PLATE: Final = Rate("find_plate", _OFTEN_FROM_ALL)
+_FIND_EMAIL_FROM_ONE: Final = Rate("find_email_network", _OFTEN_FROM_ONE)
+_FIND_EMAIL: Final = Rate("find_email", _OFTEN_FROM_ALL)
+_FIND_NUMBER_FROM_ONE: Final = Rate("find_number_network", _OFTEN_FROM_ONE)
+_FIND_NUMBER: Final = Rate("find_number", _OFTEN_FROM_ALL)
+# Somebody might try references here, one after the other: of plates and of references failed attempts are counted.
 _OPEN_FROM_NETWORK: Final = Rate("open_network", "20/hour; 60/day")
 _OPEN_PLATE: Final = Rate("open_plate", "5/hour; 10/day")
 _OPEN_REFERENCE: Final = Rate("open_reference", "5/hour; 10/day")
@@ -69,7 +76,7 @@ class Finding:
         wanted = _by_number(typed) if typed.text("way") == "number" else _by_vehicle(typed)
         if wanted is None:
             return self._page(request, "find.html", form, wrong=typed.wrong, status=422)
-        self._count(wanted)
+        self._count(wanted, network_of(request))
         try:
             await _on_the_beat(self._ask(wanted))
         except NoAnswer:
@@ -83,24 +90,30 @@ class Finding:
         wanted = _by_reference(typed)
         if wanted is None:
             return self._page(request, "find.html", form, wrong=typed.wrong, status=422)
-        self._throttle.count(_OPEN_PLATE, wanted.country, wanted.plate)
-        self._throttle.count(_OPEN_REFERENCE, wanted.reference)
+        tried = ((_OPEN_PLATE, wanted.country, wanted.plate), (_OPEN_REFERENCE, wanted.reference))
+        for each in tried:
+            self._throttle.check(*each)
         try:
             reply = await _on_the_beat(self._ask(wanted))
         except NoAnswer:
             return self._try_later(request, form)
         if not reply["ok"]:
+            for each in tried:
+                self._throttle.count(*each)
             return self._page(request, "find.html", form, notice="not_opened", status=422)
         # The path alone: whoever came here by another name of ours stays there.
         return RedirectResponse(urlsplit(reply["manage_url"]).path, 303)
 
-    def _count(self, wanted: RequestLink) -> None:
+    def _count(self, wanted: RequestLink, network: str) -> None:
         if wanted.order_number is not None:
-            self._throttle.count(_FOR_NUMBER, wanted.order_number)
+            self._throttle.count(_FIND_NUMBER_FROM_ONE, network, wanted.order_number)
+            self._throttle.count(_FIND_NUMBER, wanted.order_number)
         if wanted.country is not None and wanted.plate is not None:
-            self._throttle.count(_FOR_PLATE, wanted.country, wanted.plate)
+            self._throttle.count(_FIND_PLATE_FROM_ONE, network, wanted.country, wanted.plate)
+            self._throttle.count(_FIND_PLATE, wanted.country, wanted.plate)
         if wanted.email is not None:
-            self._throttle.count(_FOR_EMAIL, wanted.email.casefold())
+            self._throttle.count(_FIND_EMAIL_FROM_ONE, network, wanted.email.casefold())
+            self._throttle.count(_FIND_EMAIL, wanted.email.casefold())
 
     def _try_later(self, request: Request, form: Form) -> Response:
         later = self._page(request, "find.html", form, notice="later", status=503)

@@ -31,8 +31,9 @@ _NOT_SOONER_SECONDS: Final = 0.2
 HEARTBEAT_SECONDS: Final = 15.0
 #: After so long the browser is to come back, with whatever link it has then.
 _LONGEST_SECONDS: Final = 1800.0
-#: How long a browser waits before it comes back.
-_RETRY_MILLISECONDS: Final = 5000
+#: How long a browser waits before it comes back, and where newer pages of the same order have taken its place.
+_RETRY_MILLISECONDS: Final = 5_000
+_RETRY_DISPLACED_MILLISECONDS: Final = 60_000
 
 MOST_OF_AN_ORDER: Final = 5
 MOST: Final = 1000
@@ -42,10 +43,14 @@ _LOOK: Final = (Path(__file__).parent / "following.sql").read_bytes()
 
 @dataclass(eq=False, slots=True)
 class Follower:
-    """One page that follows its order; `sign` is None once its link is void."""
+    """One page that follows its order; `sign` is None once its link is void.
+
+    It `is_displaced` when newer pages of the same order have taken its place.
+    """
 
     digest: bytes
     sign: str | None
+    is_displaced: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -79,7 +84,7 @@ class Following:
         self._orders = orders
         self._most = most
         self._heartbeat = heartbeat
-        self._followers: dict[bytes, set[Follower]] = {}
+        self._followers: dict[bytes, list[Follower]] = {}
         self._looked_at = 0.0
         self._ended = asyncio.Event()
         self._worker = Worker("following", conninfo, (CHANNEL,), self._look)
@@ -101,17 +106,26 @@ class Following:
         return _Stream(self._events(follower), lambda: self._leave(follower))
 
     def _admitted(self, digest: bytes, sign: str) -> Follower:
-        """Take one in. Raises HTTPException where there are too many: its page then simply does not follow."""
-        beside = self._followers.get(digest, set())
-        if self._ended.is_set() or len(beside) >= MOST_OF_AN_ORDER or len(self._all()) >= self._most:
+        """Take one in. Raises HTTPException where there are too many: its page asks again later.
+
+        Of one order the oldest makes place: it may be a phone that left its network without a word.
+        """
+        beside = self._followers.get(digest, [])
+        if len(beside) >= MOST_OF_AN_ORDER:
+            self._displace(beside[0])
+        if self._ended.is_set() or len(self._all()) >= self._most:
             raise HTTPException(503)
         follower = Follower(digest, sign)
-        self._followers[digest] = beside | {follower}
+        self._followers.setdefault(digest, []).append(follower)
         return follower
 
+    def _displace(self, follower: Follower) -> None:
+        self._leave(follower)
+        follower.is_displaced = True
+        follower.changed.set()
+
     def _leave(self, follower: Follower) -> None:
-        beside = self._followers.get(follower.digest, set()) - {follower}
-        if beside:
+        if beside := [each for each in self._followers.get(follower.digest, []) if each is not follower]:
             self._followers[follower.digest] = beside
         else:
             self._followers.pop(follower.digest, None)
@@ -129,6 +143,9 @@ class Following:
             yield f"event: sign\ndata: {follower.sign}\n\n"
             async for beat in self._beats(follower):
                 yield beat
+            if follower.is_displaced:
+                yield f"retry: {_RETRY_DISPLACED_MILLISECONDS}\n\n"
+                return
 
     async def _beats(self, follower: Follower) -> AsyncIterator[str]:
         """Keep the line open until something has changed."""

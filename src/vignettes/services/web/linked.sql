@@ -17,7 +17,8 @@ LEFT JOIN (
         SELECT coalesce(json_agg(json_build_array(kind, state, called_at, sent_at) ORDER BY version, kind)
                         FILTER (WHERE age <= 50), '[]') AS told,
                concat_ws('.', count(*), count(sent_at), coalesce(sum(least(attempts, 1)), 0)) AS sign
-        FROM (SELECT kind, version, state, called_at, sent_at, attempts,
+        FROM (SELECT kind, version, CASE return_kind WHEN 'complaint' THEN 'sent' ELSE state END AS state,
+                     called_at, sent_at, attempts,
                      row_number() OVER (ORDER BY version DESC) AS age
               FROM read.emails e WHERE e.order_id = p.order_id) AS each
     ) AS mails

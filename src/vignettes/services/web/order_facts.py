@@ -140,10 +140,10 @@ def _amount(minor_units: int | None, currency: str) -> Money | None:
 
 
 def _of_product(row: Row) -> dict[str, Any]:
-    """Tell what the catalogue says; what was ordered for a day that had begun is valid from its registration (9)."""
+    """Tell what the catalogue says; what starts after its day has begun is valid from its registration (9)."""
     bought = product(row["product"])
     return {
-        "from_registration": bought.valid_at_once or row["starts_at"] <= row["placed_at"],
+        "from_registration": bought.valid_at_once or row["starts_at"] <= (row["started_at"] or row["now"]),
         "still_possible": bought.still_possible,
         "notice_days": bought.notice_days,
         "instead": bought.instead,

@@ -21,12 +21,13 @@ from vignettes.services.web.visits import Form, Visit, Visits
 
 ACTOR: Final = "customer"
 
-Notice = Literal["unavailable", "changed", "reused", "refused", "unchanged"]
+Notice = Literal["unavailable", "changed", "priced", "reused", "refused", "unchanged"]
 """Why a form is shown again although nothing in it was wrong; the template `order_notice.html` has the words."""
 _WRONG: Final = 422
 _STATUS: Final[Mapping[Notice, int]] = {
     "unavailable": 503,
     "changed": 409,
+    "priced": 409,
     "reused": 409,
     "refused": 409,
     "unchanged": _WRONG,

@@ -1,10 +1,11 @@
 """`/support` and `/o/<token>/support`: a form for whoever needs a person, and the other ways to one.
 
-Nothing is asked for but something to go by. What can't be read is passed on as it is: a person will make sense of it.
+Nothing is asked for but something to go by, and that once: sent once more it is taken as it is. What can't be read is
+passed on as it was typed: a person will make sense of it.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -28,7 +29,7 @@ from vignettes.services.web.order_facts import particulars
 from vignettes.services.web.rendering import language_of, rendered
 from vignettes.services.web.throttling import Rate, Throttle, Throttled, network_of
 from vignettes.services.web.typed import Typed, Wrong
-from vignettes.services.web.visits import Form, Visit, Visits
+from vignettes.services.web.visits import Form, NotTaken, Visit, Visits
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +42,12 @@ _FOR_EMAIL: Final = Rate("support_email", "5/hour; 10/day")
 #: Forms that are read at all, for what was typed is shown again to whoever sends too many.
 _READ_FROM_NETWORK: Final = Rate("support_read_network", "60/hour")
 
-_LONGEST: Final = {"email": 254, "country": 3, "plate": 40, "ordered_on": 10, "order_number": 40}
-Notice = Literal["later", "reused"]
-"""Why the form is shown again although nothing in it was wrong."""
-_STATUS: Final[Mapping[Notice, int]] = {"later": 503, "reused": 409}
+_LONGEST: Final = {"email": 254, "country": 3, "plate": 40, "ordered_on": 40, "order_number": 40}
+#: How what can't be read is told to the person who reads the case.
+_UNREADABLE: Final = {"email": "E-mail address", "ordered_on": "Day of the order"}
+Notice = Literal["later", "reused", "stale", "as_it_is"]
+"""Why the form is shown again although nothing in it was wrong; `as_it_is`: sent once more it is taken as it is."""
+_STATUS: Final[Mapping[Notice, int]] = {"later": 503, "reused": 409, "stale": 403, "as_it_is": 422}
 _NOT_WRITTEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -117,11 +120,17 @@ class SupportPages:
     async def _taken(self, visitor: Visitor) -> Response:
         network = network_of(visitor.request)
         self._throttle.count(_READ_FROM_NETWORK, network)
-        form = await self._visits.checked(visitor.request, visitor.purpose, most_bytes=LONGEST_BODY)
+        try:
+            form = await self._visits.checked(visitor.request, visitor.purpose, most_bytes=LONGEST_BODY)
+        except NotTaken as refusal:
+            if refusal.why != "stale":
+                raise
+            return self._form(visitor, refusal.typed, notice="stale")
         typed = Typed(form)
         case = _case(typed, form.command_id, visitor)
-        if typed.wrong:
-            return self._form(visitor, form, wrong=typed.wrong)
+        may_be_taken = case.message is not None and "message" not in typed.wrong
+        if typed.wrong and not (may_be_taken and form["as_it_is"]):
+            return self._form(visitor, form, wrong=typed.wrong, notice="as_it_is" if may_be_taken else None)
         try:
             self._throttle.count(_FROM_NETWORK, network)
             if case.email:
@@ -159,6 +168,7 @@ class SupportPages:
             "typed": {**shown, "message": typed.get("message", "")},
             "wrong": wrong or {},
             "notice": notice,
+            "as_it_is": notice == "as_it_is" or typed.get("as_it_is", "") != "",
             "minutes": throttled.minutes if throttled else None,
             "most_letters": MOST_LETTERS,
             "hidden": visitor.visit.hidden(visitor.purpose, command_id),
@@ -197,9 +207,16 @@ def _case(typed: Typed, command_id: UUID, visitor: Visitor) -> OpenCase:
         channel="page" if visitor.order else "form",
         email=email,
         language=visitor.language.code,
-        message=message[:MOST_LETTERS] or None,
+        message="\n".join([message[:MOST_LETTERS], *_unreadable(typed)]).strip() or None,
         **about,
     )
+
+
+def _unreadable(typed: Typed) -> Iterator[str]:
+    """Return what was typed where it can't be read, in lines for the person who reads the case."""
+    for name, label in _UNREADABLE.items():
+        if typed.wrong.get(name) == Wrong("form") and (line := _line(typed, name)):
+            yield f"{label}: {line}"
 
 
 def _of_order(row: Row) -> dict[str, Any]:

@@ -62,9 +62,16 @@ class Throttle:
 
     def count(self, rate: Rate, *who: str) -> None:
         """Count one more. Raises Throttled if it is one too many."""
+        self._passed(rate, who, self._limiter.hit)
+
+    def check(self, rate: Rate, *who: str) -> None:
+        """Raise Throttled if one more would be too many; nothing is counted, for it may be none that counts."""
+        self._passed(rate, who, self._limiter.test)
+
+    def _passed(self, rate: Rate, who: tuple[str, ...], passes: Callable[[RateLimitItem, str], bool]) -> None:
         key = hmac.digest(self._key, "\0".join((rate.of, *who)).encode(), "sha256").hex()
         for window in rate.windows:
-            if not self._limiter.hit(window, key):
+            if not passes(window, key):
                 self._refused.labels(rate.of).inc()
                 opens_at = self._limiter.get_window_stats(window, key).reset_time
                 raise Throttled(opens_at - self._clock())

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +16,8 @@ from vignettes.messages.links import Day
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _DAY: TypeAdapter[date] = TypeAdapter(Day)
+#: What is longer is no plate, whatever its letters, and looking at each of them takes time.
+_LONGEST_PLATE: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Typed:
 
 def _wrong_plate(plate: str) -> Wrong:
     """Name the letter that can be part of no plate, for from another alphabet it may look like one that can."""
+    if len(plate) > _LONGEST_PLATE:
+        return Wrong("length")
     for letter in unicodedata.normalize("NFKC", plate):
         if not _fits(letter):
             code = f"U+{ord(letter):04X}"

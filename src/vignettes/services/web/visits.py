@@ -24,7 +24,7 @@ from starlette.responses import Response
 #: What a form may take together, as the browser sends it.
 LONGEST_BODY: Final = 16 * 1024
 MOST_FIELDS: Final = 32
-#: How long the body of a form may take to arrive.
+#: How long the body of a form may take to arrive; one that may be longer has more time in proportion.
 BODY_SECONDS: Final = 10.0
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -43,11 +43,12 @@ _STATUS: Final[Mapping[Why, int]] = {
 
 
 class NotTaken(Exception):
-    """A form was not taken, and nothing was changed; `why` says what a page about it tells."""
+    """A form was not taken, and nothing was changed; `why` says what a page about it tells, `typed` what was read."""
 
-    def __init__(self, why: Why) -> None:
+    def __init__(self, why: Why, typed: Mapping[str, str] | None = None) -> None:
         super().__init__(why)
         self.why = why
+        self.typed = typed or {}
         self.status = _STATUS[why]
 
 
@@ -134,7 +135,7 @@ class Visits:
 
     async def _body(self, request: Request, most_bytes: int) -> bytes:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._patience * max(1.0, most_bytes / LONGEST_BODY)):
                 return await _bounded(request, most_bytes)
         except TimeoutError:
             raise NotTaken("too_slow") from None
@@ -146,10 +147,10 @@ class Visits:
         try:
             command_id = UUID(fields.get("command_id", ""))
         except ValueError:
-            raise NotTaken("stale") from None
+            raise NotTaken("stale", fields) from None
         proof = fields.get("proof", "").encode()
         if visit.is_new or not hmac.compare_digest(visit.proof(purpose, command_id).encode(), proof):
-            raise NotTaken("stale")
+            raise NotTaken("stale", fields)
         return command_id
 
 
