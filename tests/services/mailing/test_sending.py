@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiosmtplib
 import pytest
 
 from eventstore_helpers import NOON, a_vault, an_order, ask, fold, pay
@@ -110,6 +111,12 @@ async def test_a_server_without_a_status_is_believed_too(
         code = answer[:3]
         told = f"SMTPRecipientsRefused {code}"
         await states(database, [("gone@example.com", "returned", 1, told, "permanent", status)])
+
+
+def test_a_status_is_written_in_ascii():
+    """Digits of other alphabets are digits to Python, and no status to the order that is told."""
+    refused = aiosmtplib.SMTPDataError(550, "5.\u0661.\u0661 gone")
+    assert refusing.for_good(refused, 0.0) == "5.0.0"
 
 
 @pytest.mark.parametrize(
