@@ -157,7 +157,7 @@ def test_an_outage_that_brings_the_registration_forward_is_told_with_both_times(
     ):
         assert part in text
     told = french("brought_forward")
-    assert "Enregistrement le 30 nov. 2026, 08:30 (Europe/Prague)" in told
+    assert "Début de l’enregistrement 30 nov. 2026, 08:30 (Europe/Prague)" in told
     assert "Au lieu de 30 nov. 2026, 12:00 (Europe/Prague)" in told
 
 
