@@ -31,7 +31,7 @@ demo: $(VENV)/installed-run ## Take one order from placing to vignette in second
 
 .PHONY: test
 test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
-	@$(BIN)/pytest -m "not faults and not scale" --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -m "not faults and not scale" --numprocesses 3 --dist worksteal
 
 .PHONY: faults
 faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, sixteen writers

@@ -119,7 +119,7 @@ async def test_what_could_not_be_fetched_is_fetched_again_until_it_is_shown(page
 async def test_one_answer_is_waited_for_before_the_next_question(page):
     """Or the older answer might come last."""
     server = await opened(page, shown(1, "One"), shown(2, "Two"), shown(3, "Three"))
-    server.held = [answer] = [asyncio.Event()]
+    server.held = [answer, next_answer] = [asyncio.Event(), asyncio.Event()]
     await say(page, "2")
     await asked(server, 1)
     await say(page, "3")
@@ -127,6 +127,7 @@ async def test_one_answer_is_waited_for_before_the_next_question(page):
     assert server.asked == 1
     answer.set()
     await headline(page, "Two")
+    next_answer.set()
     await page.clock.run_for(5_000)
     await headline(page, "Three")
 

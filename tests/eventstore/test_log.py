@@ -55,6 +55,8 @@ TOPICS = {
     "order.payout-failed.v1",
     "order.details-corrected.v2",
     "order.email-corrected.v2",
+    "order.link-requested.v1",
+    "order.mail-returned.v1",
     "order.start-wished.v1",
     "order.terms-changed.v1",
     "order.outage-regarded.v1",
@@ -67,6 +69,7 @@ TOPICS = {
     "order.vignette-issued.v1",
     "order.validity-changed.v1",
     "order.registration-rejected.v3",
+    "order.withdrawn.v1",
     "order.refund-requested.v2",
     "order.refunded.v1",
     "order.expired.v1",
@@ -90,6 +93,13 @@ TOPICS = {
     "bank-payment.return-failed.v1",
     "bank-payment.returned.v1",
     "bank-payment.personal-data-erased.v1",
+    "support-case.opened.v1",
+    "support-case.message-added.v1",
+    "support-case.answered.v1",
+    "support-case.answer-returned.v1",
+    "support-case.closed.v1",
+    "support-case.reopened.v1",
+    "support-case.personal-data-erased.v1",
 }
 
 _INSERT = (
@@ -219,7 +229,7 @@ def event_classes():
 
 def test_topics_are_those_of_the_first_release_and_more():
     """Renaming one would make history unreadable; adding one is added here."""
-    assert all(re.fullmatch(r"(order|bank-payment)\.[a-z-]+\.v[1-9]", topic) for topic in TOPICS)
+    assert all(re.fullmatch(r"(order|bank-payment|support-case)\.[a-z-]+\.v[1-9]", topic) for topic in TOPICS)
     assert {get_topic(each) for each in event_classes()} == TOPICS
 
 

@@ -313,11 +313,11 @@ async def test_a_rebuilt_view_sends_nothing_again(shared_database, shared_orders
     await fold(shared_database, vault, EmailsView(DOMAIN, vault))
     before = tables(shared_database)["emails"]
     ask(shared_database, "UPDATE effect.mails SET attempts = 1, sent_at = clock.now()")
-    assert ask(shared_database, mailing.WAITING) == []
+    assert ask(shared_database, mailing._WAITING) == []
     empty_views(shared_database)
     await fold(shared_database, vault, EmailsView(DOMAIN, vault))
     assert tables(shared_database)["emails"] == before
-    assert ask(shared_database, mailing.WAITING) == []
+    assert ask(shared_database, mailing._WAITING) == []
     assert set(ask(shared_database, "SELECT state FROM read.emails")) == {"sent"}
 
 
@@ -371,7 +371,7 @@ async def test_an_erased_address_gets_no_mail(mails, shared_database, shared_ord
     """Not from the moment the keys are gone, whether or not the view has heard of it."""
     order = expired(an_order())
     await mails(order)
-    waiting = f"SELECT count(*) FROM ({mailing.WAITING}) AS next WHERE order_id = %s"
+    waiting = f"SELECT count(*) FROM ({mailing._WAITING}) AS next WHERE order_id = %s"
     assert ask(shared_database, waiting, order.id) == [2]
     erase(shared_database, shared_orders, order, DataClass.CONTACT)
     assert ask(shared_database, waiting, order.id) == [0]

@@ -166,6 +166,7 @@ async def test_without_a_server_there_is_one_sentence(run, settings):
 
 
 async def test_what_there_is_not_is_refused_with_its_field(service, beside, run):
+    await service.ask("payments.v1.review")  # once it answers at all
     code, _, complained = await run(beside, "payments", "allocate", str(uuid4()), "V6562305984")
     assert (code, "not_found: payment_id:" in complained) == (1, True), complained
 

@@ -363,6 +363,9 @@ async def test_published_events_are_cloud_events_of_the_published_language(start
         "payout-approved",
         "payout-ordered",
         "payout-failed",
+        "link-requested",
+        "mail-returned",
+        "order-withdrawn",
     }
     assert told >= events.EVENTS.keys() - elsewhere
 

@@ -27,9 +27,13 @@ def spoken():
     refunded.request_refund("Jana is ill, secret@example.org", NOON + HOUR)
     refunded.approve_payout(Purpose.REFUND, ACCOUNT, NOON + HOUR)
     refunded.confirm_refund("Jana", refunded.refund, NOON + 2 * HOUR)
-    for ended in (order, refunded):
+    withdrawn = an_order(email="secret@example.org")
+    withdrawn.send_link([], NOON + HOUR)
+    withdrawn.note_returned_mail(1, "placed", "permanent", "5.1.1", NOON + HOUR)
+    withdrawn.withdraw("Jana", NOON + HOUR)
+    for ended in (order, refunded, withdrawn):
         ended.erase(tuple(DataClass), NOON + DAY)
-    return [order, refunded]
+    return [order, refunded, withdrawn]
 
 
 def recorded(orders):
