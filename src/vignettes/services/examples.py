@@ -177,7 +177,7 @@ _COMMANDS: dict[type[BaseModel], Example] = {
     commands.ExpireOrder: {**OF_ORDER, "actor": "deadlines"},
     commands.RefundUnanswered: {**OF_ORDER, "actor": "deadlines"},
     commands.EraseOrder: {**OF_ORDER, "actor": "support", "classes": ["contact", "vehicle"]},
-    commands.Withdraw: {**OF_ORDER, "actor": "customer", "name": "Anne Martin"},
+    commands.Withdraw: {**OF_ORDER, "actor": "customer", "name": "A. Driver"},
     commands.SendLink: {**OF_ORDER, "actor": "customer"},
     commands.NoteReturnedMail: {
         **OF_ORDER,
