@@ -87,7 +87,7 @@ Sorry, no mailbox here by that name. (#5.1.1)
 --- Below this line is a copy of the message.
 """
 OUT_OF_OFFICE = """\
-From: Anne Martin <driver@example.com>
+From: A. Driver <driver@example.com>
 To: {here}
 Subject: Absence
 {header}
