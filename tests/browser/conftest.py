@@ -29,7 +29,7 @@ def chromium_path() -> str:
     if found is None and os.environ.get("CI"):
         pytest.fail(f"none of {', '.join(NAMES)} is on the PATH, and CI is set: install Chromium")
     if found is None:
-        pytest.skip(f"none of {', '.join(NAMES)} is on the PATH")
+        pytest.skip(f"the pages need a browser to be looked at: install Chromium ({', '.join(NAMES)})")
     return found
 
 
