@@ -11,6 +11,7 @@ from benchmarks.apart import READY, answer
 from benchmarks.crowd import Crowd
 from benchmarks.dialogue import Dialogue, Refused, Request
 from benchmarks.figures import Point, Window
+from vignettes.services.subscribing import known
 
 SUBJECT = "benchmarks.echo"
 #: About what a command is on the wire, and an event in the log.
@@ -25,7 +26,7 @@ async def respond(nats_url: str) -> None:
 
     client = await nats.connect(nats_url)
     await client.subscribe(SUBJECT, cb=back)
-    await client.flush()
+    await known(client)
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     await asyncio.Event().wait()

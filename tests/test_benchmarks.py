@@ -52,6 +52,8 @@ from benchmarks.house import NO_VIEWS, VIEWS
 from benchmarks.steady import Arrivals, schedule
 from benchmarks.wire import Broken
 
+from vignettes.services.subscribing import known
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -300,7 +302,7 @@ async def echoing(nats_url: str, pause: asyncio.Event) -> nats.NATS:
 
     client = await nats.connect(nats_url)
     await client.subscribe(SUBJECT, cb=back)
-    await client.flush()
+    await known(client)
     return client
 
 
@@ -357,7 +359,7 @@ async def test_an_answer_that_is_wrong_is_no_figure(nats_server):
 
     client = await nats.connect(nats_server.url)
     await client.subscribe(SUBJECT, cb=wrong)
-    await client.flush()
+    await known(client)
     with pytest.raises(Refused):
         await Crowd([echoes(lambda: True)], Window(0.1, 0)).ask(nats_server.url)
     await client.close()
@@ -381,7 +383,7 @@ async def test_replies_are_told_apart_however_they_are_cut(nats_server):
     client = await nats.connect(nats_server.url)
     await client.subscribe("long", cb=back)
     await client.subscribe("headers", cb=with_headers)
-    await client.flush()
+    await known(client)
     await Crowd([dialogue(s) for s in ("long", "headers", "long")], Window(0.1, 0)).ask(nats_server.url)
     await client.close()
     assert Counter(heard) == {("long", 150_000): 2, ("headers", 5): 1}

@@ -23,6 +23,7 @@ from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import PortInUse
 from vignettes.runtime.link import Link
 from vignettes.services import calling, publishing, pulling, streams
+from vignettes.services.subscribing import known
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 TODAY = "2030-06-05"
@@ -382,3 +383,17 @@ async def test_triggers_are_of_the_published_form(start):
     assert message.headers["Nats-Msg-Id"] == f"{order_id}:1"
     assert (trigger.order_id, trigger.generation, trigger.rule) == (UUID(order_id), 1, "grace")
     assert datetime.fromisoformat(order["paid_at"]) <= trigger.due_at <= trigger.emitted_at
+
+
+async def test_a_subscription_is_known_to_the_server_before_it_counts(nats_server, monkeypatch):
+    """A flush alone writes its ping ahead of the subscription that waits to be written."""
+    client, written = await nats.connect(nats_server.url), []
+    wire = client._transport
+    write, write_all = wire.write, wire.writelines
+    monkeypatch.setattr(wire, "write", lambda data: (written.append(data), write(data)))
+    monkeypatch.setattr(wire, "writelines", lambda lines: (written.extend(lines), write_all(lines)))
+    await client.subscribe("anything")
+    await known(client)
+    await client.close()
+    said = b"".join(written)
+    assert said.index(b"SUB anything") < said.rindex(b"PING")

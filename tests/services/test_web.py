@@ -27,6 +27,7 @@ from vignettes.services.discovery import Discovery
 from vignettes.services.edge import Endpoints, EndpointStats
 from vignettes.services.grouping import CAPACITY, GroupStats
 from vignettes.services.links import Links
+from vignettes.services.subscribing import known
 from vignettes.services.web.app import HEADERS, create_app, is_from_inside
 from vignettes.services.web.rendering import static
 from vignettes.services.web.serving import Web, _listener, serving
@@ -466,7 +467,7 @@ async def test_a_mail_scanner_that_follows_the_links_of_a_mail_starts_nothing(ht
     """Case 34: whatever it fetches, nothing is asked of any order; only a button may do that."""
     links, order_id = Links(str(http.base_url), bytes(32)), uuid4()
     asked = await client.subscribe("orders.>")
-    await client.flush()
+    await known(client)
     for address in (links.manage(order_id, 1), links.start(order_id, 1)):
         await http.request(method, address)
     await client.flush()

@@ -26,6 +26,7 @@ from nats.micro.service import (
 from nats.nuid import NUID
 
 from vignettes.services import edge
+from vignettes.services.subscribing import known
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ class Discovery:
         for verb, tell in self._answers().items():
             for subject in self._subjects(verb):
                 self._subscriptions.append(await client.subscribe(subject, cb=_answering(tell)))
-        await client.flush()
+        await known(client)
 
     async def stop(self) -> None:
         """Answer no more. Harmless when stopped, or when the connection has ended before."""
