@@ -11,19 +11,28 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from stdnum import iban
-from stdnum.exceptions import ValidationError as InvalidNumber
 
+from vignettes.runtime.audit_settings import AuditSettings
+from vignettes.runtime.installation import PREFIX
 from vignettes.runtime.mail_addresses import Mailbox, PlainAddress, returns_at
 from vignettes.runtime.proxies import Proxies
-from vignettes.services.authorities import files
-from vignettes.services.notices import files as providers
-from vignettes.services.payments import limits
+from vignettes.runtime.setting_types import (
+    Account,
+    AuthoritiesDir,
+    FilePath,
+    Limits,
+    LowerCase,
+    NatsUrls,
+    Port,
+    PortOrAny,
+    PostgresUrl,
+    SmtpUrl,
+    WebhooksFile,
+    WebUrl,
+)
 
-PREFIX: Final = "VIGNETTES_"
 EXAMPLE_IBAN: Final = "CZ6508000000192000145399"
 #: Set by the supervisor for its children, not by people.
 SPOKEN_BETWEEN_PROCESSES: Final = frozenset({"RESTARTS"})
@@ -37,84 +46,9 @@ class ConfigurationError(Exception):
     """The settings can't be used; the text says which, why, and the way out."""
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _check_url(value: str, *schemes: str, host: bool = True) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in schemes:
-        raise ValueError("is not a URL that begins with " + " or ".join(f"{s}://" for s in schemes))
-    if host and not parts.hostname:
-        raise ValueError("names no host")
-    _ = parts.port  # raises ValueError itself for a port that is none
-    return value.rstrip("/")
-
-
-def _web(value: str) -> str:
-    return _check_url(value, "http", "https")
-
-
-def _postgres(value: str) -> str:
-    return _check_url(value, "postgresql", "postgres", host=False)
-
-
-def _smtp(value: str) -> str:
-    return _check_url(value, "smtp", "smtps")
-
-
-def _nats(value: str) -> str:
-    return ",".join(_check_url(one.strip(), "nats", "tls", "ws", "wss") for one in value.split(","))
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _account(value: str) -> str:
-    try:
-        return iban.validate(value)
-    except InvalidNumber:
-        raise ValueError("is not an IBAN with correct check digits") from None
-
-
-def _limits(value: str) -> str:
-    limits.limits(value)
-    return value
-
-
-def _webhooks(path: Path) -> Path:
-    """Refuse what would only come to light with the first notice; secrets are looked for by who needs them."""
-    providers.read(path)
-    return path
-
-
-def _authorities(folder: Path) -> Path:
-    """Refuse what would only come to light with the first order: the text names file and field."""
-    files.read(folder)
-    return folder
-
-
-FilePath = Annotated[Path, AfterValidator(_absolute)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-PortOrAny = Annotated[int, Field(ge=0, le=65535)]
-WebhooksFile = Annotated[Path, AfterValidator(_absolute), AfterValidator(_webhooks)]
-AuthoritiesDir = Annotated[Path, AfterValidator(_absolute), AfterValidator(_authorities)]
-
-
-class Settings(BaseSettings):
+class Settings(AuditSettings):
     """One installation. Each description completes the sentence "takes ..." in messages and help."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
-
-    environment: Literal["local", "production"] = Field("local", description="local or production")
-    sandbox: bool = Field(default=False, description="true (stand-ins for authority, mail, clock) or false")
-    clock: Literal["system", "movable"] = Field("system", description="system, or movable in the sandbox")
-    data_dir: FilePath = Field(
-        Path(".data"), validate_default=True, description="a directory we may write to"
-    )
     master_key_file: FilePath = Field(
         default_factory=lambda data: data.get("data_dir", Path(".data")) / "master.key",
         description="a file of 64 hexadecimal digits that only its owner can read",
@@ -123,12 +57,12 @@ class Settings(BaseSettings):
         None, description="the file of the master key before this one, until `vignettes keys rotate` is done"
     )
 
-    database_url: Annotated[str, AfterValidator(_postgres)] | None = Field(
+    database_url: PostgresUrl | None = Field(
         None,
         repr=False,
         description="postgresql://user:password@host:port/name, or nothing for the embedded server",
     )
-    nats_url: Annotated[str, AfterValidator(_nats)] | None = Field(
+    nats_url: NatsUrls | None = Field(
         None,
         repr=False,
         description="nats://host:port (several with commas), or nothing for the embedded server",
@@ -137,7 +71,7 @@ class Settings(BaseSettings):
         4222, description="the port of the NATS server that we start, 1 to 65535, or 0 for any free one"
     )
     http_port: Port = Field(8000, description="the port of the web pages, 1 to 65535")
-    public_url: Annotated[str, AfterValidator(_web)] = Field(
+    public_url: WebUrl = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('http_port', 8000)}",
         description="the http:// or https:// address under which drivers reach the web pages",
     )
@@ -146,12 +80,12 @@ class Settings(BaseSettings):
         description="addresses and networks such as 127.0.0.1, 10.0.0.0/8 of the proxies before the web pages, "
         "or nothing; without them everybody behind a proxy counts as one visitor",
     )
-    smtp_url: Annotated[str, AfterValidator(_smtp)] | None = Field(
+    smtp_url: SmtpUrl | None = Field(
         None,
         repr=False,
         description="smtp://user:password@host:port or smtps://..., or nothing for the sandbox's inbox",
     )
-    authority_url: Annotated[str, AfterValidator(_web)] | None = Field(
+    authority_url: WebUrl | None = Field(
         None,
         repr=False,
         description="the http(s):// address of the toll authority's interface, or nothing for the sandbox's",
@@ -203,10 +137,8 @@ class Settings(BaseSettings):
         max_length=70,
         description="the account's owner, at most 70 letters",
     )
-    payee_iban: Annotated[str, AfterValidator(_account)] = Field(
-        EXAMPLE_IBAN, description="the IBAN of the account that drivers pay to"
-    )
-    refunds_approved_up_to: Annotated[str, AfterValidator(_limits)] = Field(
+    payee_iban: Account = Field(EXAMPLE_IBAN, description="the IBAN of the account that drivers pay to")
+    refunds_approved_up_to: Limits = Field(
         "",
         description="amounts such as EUR 50, CZK 1200, or nothing for a person to approve each refund",
     )
@@ -233,7 +165,7 @@ class Settings(BaseSettings):
         description="after how many days whoever asked about no order of ours is forgotten, over 0",
     )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto, json or console")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         "info", description="debug, info, warning or error"
     )
 

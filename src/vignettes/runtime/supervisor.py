@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from vignettes.runtime.children import end_with_parent
-from vignettes.runtime.settings import PREFIX
+from vignettes.runtime.installation import PREFIX
 
 log = structlog.stdlib.get_logger(__name__)
 
