@@ -5,7 +5,12 @@ from typing import Literal
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 Role = Literal[
-    "vignettes_owner", "vignettes_writer", "vignettes_projector", "vignettes_reader", "vignettes_auditor"
+    "vignettes_owner",
+    "vignettes_writer",
+    "vignettes_projector",
+    "vignettes_reader",
+    "vignettes_auditor",
+    "vignettes_ledger",
 ]
 
 #: For a connection that changes nothing, whatever its role may.

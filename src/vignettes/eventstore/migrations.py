@@ -8,7 +8,7 @@ from importlib import resources
 import psycopg
 
 OWNER = "vignettes_owner"
-SCHEMAS = ["log", "clock", "personal", "view", "edition", "effect", "read"]
+SCHEMAS = ["log", "clock", "personal", "view", "edition", "effect", "ledger", "audit", "read"]
 _LOCK = 0x76696772  # "vigr": one migration at a time
 
 _LEDGER = """

@@ -56,7 +56,12 @@ def give_keys_to_first_orders(settings: Settings, database_url: str) -> int:
 
 
 def create_key(path: Path) -> None:
-    """Make the key appear whole or not at all, however many roles start at this moment.
+    """Make a key that encrypts, in its file."""
+    create_file(path, f"{secrets.token_hex(MASTER_KEY_BYTES)}\n".encode())
+
+
+def create_file(path: Path, secret: bytes) -> None:
+    """Make a secret appear whole or not at all, however many roles start at this moment.
 
     The first link wins; everybody reads what the first one wrote.
     """
@@ -64,8 +69,8 @@ def create_key(path: Path) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(MASTER_KEY_BYTES) + "\n")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

@@ -33,6 +33,7 @@ from vignettes.services.example_order import (
     Example,
     done,
 )
+from vignettes.services.ops_examples import OPS_EXAMPLES
 from vignettes.services.payment_examples import PAYMENT_EXAMPLES
 from vignettes.services.support_examples import SUPPORT_EXAMPLES
 
@@ -345,12 +346,23 @@ _EVENTS: dict[type[BaseModel], Example] = {
         "rule": "lead",
         "emitted_at": "2026-12-18T11:00:00.014000Z",
     },
+    events.SignedHead: {
+        "size": 1_044,
+        "position": 1_044,
+        "root": "wXK7iJ2P6sH2k1f1vT3lC8yGmJb1a0rYk7dC0m5n3xE=",
+        "at": "2026-12-18T11:00:05.120000Z",
+        "note": (
+            "vignettes/log\n1044\nwXK7iJ2P6sH2k1f1vT3lC8yGmJb1a0rYk7dC0m5n3xE=\nposition 1044\n"
+            "time 2026-12-18T11:00:05.120000+00:00\n\n\u2014 vignettes/log 9bMuSd1v...\n"
+        ),
+    },
 }
 
 EXAMPLES: dict[type[BaseModel], Example] = {
     **_COMMANDS,
     **PAYMENT_EXAMPLES,
     **SUPPORT_EXAMPLES,
+    **OPS_EXAMPLES,
     **_OUTAGES,
     **_QUERIES,
     **_REPLIES,
@@ -358,6 +370,7 @@ EXAMPLES: dict[type[BaseModel], Example] = {
 }
 
 TRIGGER_HEADERS: dict[str, str] = {"Nats-Msg-Id": f"{ORDER_ID}:1"}
+HEAD_HEADERS: dict[str, str] = {"Nats-Msg-Id": f"{'5f' * 32}:1044"}
 
 
 def event_headers(kind: str) -> dict[str, str]:

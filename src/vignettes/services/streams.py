@@ -17,6 +17,11 @@ _DEDUPLICATION_SECONDS = 120.0
 _STREAMS = (
     (events.STREAM, events.SUBJECTS, "What happened to orders, for other services (CloudEvents)"),
     (events.TRIGGER_STREAM, events.TRIGGER_SUBJECTS, "Orders whose registration is due"),
+    (
+        events.HEAD_STREAM,
+        events.HEAD_SUBJECTS,
+        "Signed heads of the ledger, for whoever keeps watch over the log",
+    ),
 )
 
 

@@ -1,0 +1,72 @@
+"""How the role of auditing is built: it keeps the ledger, has its heads kept outside, and answers auditors.
+
+Imports stand in the builder: each process loads only what its roles need.
+"""
+# ruff: noqa: PLC0415
+
+from typing import TYPE_CHECKING
+
+from vignettes.runtime.parts import Piece, Together
+from vignettes.runtime.settings import ConfigurationError, variable
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from vignettes.runtime.process import Process, Running
+    from vignettes.runtime.settings import Settings
+
+
+async def auditing(built: "Process") -> "Running":
+    """Build the role that keeps the ledger and answers auditors."""
+    import httpx
+
+    from vignettes.eventstore.heads import WrongLedgerKey
+    from vignettes.services.auditing.handing_out import HandingOut
+    from vignettes.services.auditing.keeping import Keeping
+    from vignettes.services.auditing.outside import Address, HeadsFolder, Outlet, Stream
+    from vignettes.services.auditing.stamping import Stamping
+
+    settings, key = built.settings, ledger_key(built.settings)
+    folder = HeadsFolder(settings.heads_folder, key.public_key())
+    try:
+        folder.prepare()
+    except (OSError, WrongLedgerKey) as error:
+        raise ConfigurationError(f"{variable('heads_folder')}: {error}") from None
+    client = await built.stack.enter_async_context(httpx.AsyncClient(timeout=10.0))
+    outlets: list[Outlet] = [folder, Stream(built.client.jetstream(), key.public_key())]
+    if settings.heads_url:
+        outlets.append(Address(client, settings.heads_url))
+
+    def url(name: str) -> str:
+        return built.conninfo("vignettes_ledger", name)
+
+    pieces: list[Piece] = [
+        Keeping(url("ledger"), key, settings.ledger_origin, folder, settings.head_seconds),
+        *(HandingOut(url(f"heads to the {each.name}"), each) for each in outlets),
+    ]
+    if settings.timestamp_url:
+        minutes, kept = settings.timestamp_minutes, settings.heads_folder
+        pieces.append(
+            Stamping(url("time stamps"), client, settings.timestamp_url, minutes=minutes, folder=kept)
+        )
+    return Together("auditing", pieces)
+
+
+def ledger_key(settings: "Settings") -> "Ed25519PrivateKey":
+    """Return the key that signs heads; a local installation that has none is given one."""
+    from vignettes.eventstore import heads
+    from vignettes.runtime.keys import create_file
+
+    path = settings.ledger_key_file
+    if not path.exists():
+        if settings.environment == "production":
+            raise ConfigurationError(
+                f"{variable('ledger_key_file')}: {path} does not exist. Put the key there that the heads were "
+                "signed with so far (mode 0600); only a first installation may make a new one: "
+                f"(umask 077; openssl genpkey -algorithm ed25519 -out {path})"
+            )
+        create_file(path, heads.new_private_pem())
+    try:
+        return heads.read_private(path)
+    except heads.WrongLedgerKey as error:
+        raise ConfigurationError(f"{variable('ledger_key_file')}: {error}") from None
