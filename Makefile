@@ -53,6 +53,10 @@ bench: $(VENV)/installed-dev ## Measure throughput and latency here, with a plot
 queries: $(VENV)/installed-dev ## Measure queries and pages among a million orders (ORDERS=10000000 for ten)
 	@$(BIN)/python -m benchmarks --only W8 $(if $(ORDERS),--orders $(ORDERS))
 
+.PHONY: proofs
+proofs: $(VENV)/installed-dev ## Verify histories against a signed head among a million events (EVENTS=10000000 for ten)
+	@$(BIN)/python -m benchmarks --only W7 $(if $(EVENTS),--logged $(EVENTS))
+
 .PHONY: growth
 growth: $(VENV)/installed-dev ## Compare commands and views on a log of a million events with an empty one
 	@$(BIN)/python -m benchmarks --only W10

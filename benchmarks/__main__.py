@@ -19,6 +19,7 @@ from benchmarks.bench import (
     CLIENTS,
     DUE,
     EVENTS,
+    LOGGED,
     ORDERS,
     RATE,
     REBUILT_EVENTS,
@@ -66,6 +67,7 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
     ] = ",".join(map(str, CLIENTS)),
     events: Annotated[int, typer.Option(min=1_000, help="How long W10's long log is.")] = EVENTS,
     rebuilt: Annotated[int, typer.Option(min=100, help="How many events W3's log has.")] = REBUILT_EVENTS,
+    logged: Annotated[int, typer.Option(min=10_000, help="How many events W7's longest log has.")] = LOGGED,
     orders: Annotated[int, typer.Option(min=100, help="How many orders W8's views have.")] = ORDERS,
     due: Annotated[
         int | None,
@@ -110,6 +112,7 @@ def main(  # noqa: PLR0913, PLR0917  # the options of the command
         due or (W5_ORDERS if only == "W5" else DUE),
         rate,
         waiting or (W9_ORDERS if only == "W9" else WAITING),
+        logged,
     )
     logs.configure("auto", "error", "benchmarks")
     # While the service runs, its processes' stdout and stderr go to a file; ours stays where it is.

@@ -13,7 +13,6 @@ from benchmarks.goals import (
     AT_80_PERCENT,
     EMPTY_LOG,
     LAG_EMPTY_LOG,
-    Standing,
     grown_log,
     lag_grown_log,
     standings,
@@ -22,10 +21,11 @@ from benchmarks.house import NO_VIEWS, NOON, PAGES, VIEWS, House, Series, house
 from benchmarks.machine import Machine, examine
 from benchmarks.pasts import at_head
 from benchmarks.run import SEED, Asked, Run
+from benchmarks.standing import Standing
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W8", "W9", "W10")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W7", "W8", "W9", "W10")
 #: What is measured when nothing is said: what takes minutes must be asked for.
-USUAL = ("W1", "W2", "W3", "W4", "W5", "W9")
+USUAL = ("W1", "W2", "W3", "W4", "W5", "W7", "W9")
 CLIENTS = (1, 8, 32, 128, 256)
 LIBRARY_THREADS = (1, 4, 16)
 EMMETT_IN_FLIGHT = (1, 8, 32)
@@ -36,6 +36,7 @@ GROWTH_TURNS = 5
 GROWTH_CLIENTS = 32
 EVENTS = 1_000_000
 REBUILT_EVENTS = 120_000
+LOGGED = 1_000_000
 ORDERS = 1_000_000
 RATE = 500.0
 #: Of all that are wanted at noon, as many as a run among others has time for.
@@ -73,6 +74,7 @@ async def measure(asked: Asked, progress: Progress) -> Result:
             works = {
                 "W3": views.rebuilds,
                 "W5": noon.burst,
+                "W7": _proofs,
                 "W8": views.queries,
                 "W9": matching_steps.matching,
             }
@@ -80,7 +82,13 @@ async def measure(asked: Asked, progress: Progress) -> Result:
             for workload, measure in works.items():
                 if workload in asked.only:
                     await measure(run, servers)
-    sizes = {"events": asked.events, "orders": asked.orders, "due": asked.due, "waiting": asked.waiting}
+    sizes = {
+        "proven": _lengths(asked),
+        "events": asked.events,
+        "orders": asked.orders,
+        "due": asked.due,
+        "waiting": asked.waiting,
+    }
     found = standings(run.points, asked.only, **sizes)
     return Result(asked, machine, run.points, found, run.changed_settings, run.notes)
 
@@ -94,6 +102,7 @@ def _steps(asked: Asked) -> int:
         "W3": views.REBUILD_STEPS,
         "W4": views.LAG_STEPS,
         "W5": noon.STEPS,
+        "W7": 2,
         "W8": views.QUERY_STEPS,
         "W9": matching_steps.STEPS,
         "W10": 1 + 4 * GROWTH_TURNS,
@@ -160,6 +169,22 @@ async def _clients(run: Run, servers: House, series: Series) -> None:
         clients = {"nats_url": servers.nats_url, "in_flight": n, "seed": f"{SEED}/{series.name}/{n}"}
         title = f"W1: {series.what}, {n} clients"
         await run.measure(title, "benchmarks.commands", **clients, of=("W1", series.what))
+
+
+async def _proofs(run: Run, servers: House) -> None:
+    """Let the service write a few orders; copies of them are the log."""
+    database = {"database_url": servers.database("proofs")}
+    run.tell("starting the service without views")
+    async with servers.service("proofs", NO_VIEWS.roles) as run.changed_settings:
+        few = {"nats_url": servers.nats_url, **database, "events": 0, "seed": f"{SEED}/proofs"}
+        await run.do("W7: writing a few orders", "benchmarks.filling", **few)
+    title = f"W7: histories among {run.asked.logged:,} events"
+    await run.measure(title, "benchmarks.proofs", **database, sizes=_lengths(run.asked), seed=f"{SEED}/W7")
+
+
+def _lengths(asked: Asked) -> list[int]:
+    """Return how long the logs are that histories are verified on: three, so that the growth can be told."""
+    return [asked.logged // 100, asked.logged // 10, asked.logged]
 
 
 async def _growth(run: Run, servers: House) -> None:

@@ -1,15 +1,17 @@
 """What was wanted, and how far it is: each goal beside ours, the alternatives and the limits of the same run."""
 
+import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import median
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import linear_regression, median
 
 from benchmarks import matching_quality
 from benchmarks.figures import Party, Point, peak
 from benchmarks.house import NO_VIEWS, VIEWS
+from benchmarks.proofs import verified_among
 from benchmarks.runner import WHAT as RUNNER
+from benchmarks.standing import Standing
 
 #: The goals, from the workloads of the project. Those of W1 are for the series without views.
 W1_COMMANDS_PER_SECOND = 8_000.0
@@ -24,6 +26,7 @@ W3_TIMES_LAG = 1.2
 W4_P50_MS, W4_P99_MS = 10.0, 100.0
 W5_ORDERS_PER_SECOND, W5_WITHIN_SECONDS, W5_ORDERS = 5_000.0, 25.0, 100_000
 W5_SINGLE_P99_MS = 100.0
+W7_MS, W7_EVENTS = 10.0, 10_000_000
 W8_STATUS_P99_MS, W8_PAGE_P99_MS, W8_LOOKUP_P99_MS = 5.0, 5.0, 25.0
 W9_ENTRIES_PER_SECOND, W9_MEMORY_MB, W9_WRONG, W9_AUTOMATIC, W9_ORDERS = 10_000.0, 300.0, 0.0, 97.0, 1_000_000
 W10_TIMES_EMPTY = 1.2
@@ -46,7 +49,8 @@ _KEY = re.compile(r"Index Scan using order_status_\d+_(pkey|order_number_key)")
 #: And what it may not: only what is as short with all orders as with one is read through.
 _READ_THROUGH = re.compile(r"Seq Scan on (?!editions|parked|drift)")
 
-Verdict = Literal["reached", "missed", "not measured"]
+#: Two points lie on every line.
+_LEAST_FOR_A_LAW = 3
 
 
 def grown_log(events: int) -> str:
@@ -79,44 +83,7 @@ def matched_among(orders: int) -> str:
     return f"file read and matched, {orders:,} orders"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One goal and where we stand; `missed_by` is the share that is missing (or too much), 0 when reached.
-
-    `beside` are figures of ours that the goal is not about, but that whoever reads it should know.
-    """
-
-    workload: str
-    what: str
-    unit: str
-    goal: float
-    wanted: Literal["at least", "at most"]
-    ours: float | None = None
-    beside: dict[str, float] = field(default_factory=dict)
-    alternatives: dict[str, float] = field(default_factory=dict)
-    limits: dict[str, float] = field(default_factory=dict)
-    ratios: dict[str, float] = field(default_factory=dict)
-    note: str = ""
-    spoilt: bool = False
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether the goal is reached. A spoilt figure was not seen under the conditions that the goal names."""
-        if self.ours is None:
-            return "not measured"
-        return "missed" if self.missed_by or self.spoilt else "reached"
-
-    @property
-    def missed_by(self) -> float | None:
-        """How much is missing, as a share of the goal."""
-        if self.ours is None:
-            return None
-        short = self.goal - self.ours if self.wanted == "at least" else self.ours - self.goal
-        # Of a goal of none there are no shares: one is as bad as it can be.
-        return max(0.0, short / self.goal if self.goal else float(short > 0))
-
-
-def standings(
+def standings(  # noqa: PLR0913  # the size of each workload that has one
     points: Sequence[Point],
     only: Sequence[str],
     *,
@@ -124,11 +91,12 @@ def standings(
     orders: int,
     due: int,
     waiting: int = W9_ORDERS,
+    proven: Sequence[int] = (),
 ) -> list[Standing]:
     """Return how each goal of these workloads stands.
 
     W10's on a log of so many `events`, W8's among so many `orders`, W5's for so many that are `due` at once,
-    W9's for payments of so many that are `waiting`.
+    W9's for payments of so many that are `waiting`, W7's on logs of the lengths `proven`.
     """
     by_workload = {
         "W1": lambda: _w1(points),
@@ -136,6 +104,7 @@ def standings(
         "W3": lambda: _w3(points),
         "W4": lambda: _w4(points),
         "W5": lambda: _w5(points, due),
+        "W7": lambda: [_w7(points, proven)],
         "W8": lambda: _w8(points, orders),
         "W9": lambda: _w9(points, waiting),
         "W10": lambda: _w10(points, events),
@@ -273,6 +242,27 @@ def _beside_others(standing: Standing, points: Sequence[Point]) -> Standing:
 def _late(point: Point) -> str:
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}
     return "late by " + ", ".join(f"{point.late(share):,.1f} ms ({name})" for name, share in shares.items())
+
+
+def _w7(points: Sequence[Point], sizes: Sequence[int]) -> Standing:
+    """Tell how long verifying takes on the longest log, and what that would be on one of ten million events."""
+    seen = {size: p.p50_ms for size in sizes if (p := _point(points, "W7", "ours", verified_among(size)))}
+    longest = max(seen, default=0)
+    standing = Standing("W7", f"{verified_among(longest)}, p50", "ms", W7_MS, "at most")
+    if len(seen) < _LEAST_FOR_A_LAW:
+        return standing
+    base, each_doubling = law(seen)
+    expected = base + each_doubling * math.log2(W7_EVENTS)
+    note = f"{base:.2f} ms + {each_doubling:.3f} ms for each doubling of the log: {expected:.1f} ms among {W7_EVENTS:,}"
+    p99 = next(p.p99_ms for p in points if p.what == verified_among(longest))
+    beside = {"p99": p99, **{f"{size:,}": ms for size, ms in seen.items() if size != longest}}
+    return replace(standing, ours=seen[longest], beside=beside, note=note)
+
+
+def law(seen: Mapping[int, float]) -> tuple[float, float]:
+    """Return what fits best: ms on a log of one event, and how many more for each doubling of it."""
+    slope, base = linear_regression([math.log2(size) for size in seen], list(seen.values()))
+    return base, slope
 
 
 def _w8(points: Sequence[Point], orders: int) -> list[Standing]:

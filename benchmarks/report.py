@@ -11,9 +11,10 @@ from rich.table import Table
 from benchmarks import emmett, matching_quality
 from benchmarks.bench import Result
 from benchmarks.figures import Point
-from benchmarks.goals import EMMETT, Standing
+from benchmarks.goals import EMMETT
 from benchmarks.house import Series
 from benchmarks.matching_noise import KINDS
+from benchmarks.standing import Standing
 
 _THREE_DIGITS = 100
 _TOLD_OF_A_PLAN = re.compile(r"Scan|Planning Time|Execution Time")

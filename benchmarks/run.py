@@ -34,6 +34,8 @@ class Asked:
     rate: float
     #: How many orders W9's money is for, and ten for each payment.
     waiting: int = 0
+    #: How many events W7's longest log has.
+    logged: int = 0
 
     @property
     def warm_up(self) -> float:

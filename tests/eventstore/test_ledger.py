@@ -74,5 +74,5 @@ def test_a_proof_needs_few_tiles_and_these_are_named():
 
 
 def test_a_tile_that_is_not_there_is_told_by_its_place():
-    with pytest.raises(MissingTile, match="Tile 0 of level 0, hash 1"):
+    with pytest.raises(MissingTile, match="Tile 0 of level 0, from hash 0 on"):
         root_of(2, TileNodes(kept(LEAVES[:1])))

@@ -10,10 +10,9 @@ from uuid import UUID
 from vignettes.eventstore.merkle import (
     EMPTY,
     HASH_BYTES,
-    Frontier,
+    folded,
     inclusion_proof,
     leaf_hash,
-    node_hash,
     root_of,
 )
 
@@ -91,13 +90,13 @@ class TileNodes:
 
     def _find(self, level: int, number: int) -> bytes:
         tile, above = divmod(level, HEIGHT)
-        if above:
-            return node_hash(self._node(level - 1, 2 * number), self._node(level - 1, 2 * number + 1))
-        where, place = divmod(number, WIDTH)
-        found = self._tiles.get(TileId(tile, where), b"")[place * HASH_BYTES : (place + 1) * HASH_BYTES]
-        if len(found) < HASH_BYTES:
-            raise MissingTile(f"{MissingTile.__doc__} Tile {where} of level {tile}, hash {place}.")
-        return found
+        width = HASH_BYTES << above
+        where, place = divmod(number << above, WIDTH)
+        begin = place * HASH_BYTES
+        hashes = self._tiles.get(TileId(tile, where), b"")[begin : begin + width]
+        if len(hashes) < width:
+            raise MissingTile(f"{MissingTile.__doc__} Tile {where} of level {tile}, from hash {place} on.")
+        return folded(hashes)
 
 
 def tiles_for(indices: Iterable[int], size: int) -> set[TileId]:
@@ -156,11 +155,4 @@ class Tree:
             number = place // WIDTH
             self._full[TileId(level, number)] = bytes(tile)
             del self._partial[level]
-            self._put(level + 1, number, _root_of_tile(bytes(tile)))
-
-
-def _root_of_tile(hashes: bytes) -> bytes:
-    tree = Frontier()
-    for at in range(0, len(hashes), HASH_BYTES):
-        tree.add(hashes[at : at + HASH_BYTES])
-    return tree.root
+            self._put(level + 1, number, folded(bytes(tile)))

@@ -24,6 +24,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def folded(hashes: bytes) -> bytes:
+    """Return the hash of the complete subtree over a power of two of hashes that lie side by side."""
+    while len(hashes) > HASH_BYTES:
+        pairs = range(0, len(hashes), 2 * HASH_BYTES)
+        # `node_hash` written out: a proof hashes a thousand pairs.
+        hashes = b"".join(
+            [hashlib.sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs]
+        )
+    return hashes
+
+
 class Frontier:
     """A tree that leaves are added to: the complete subtrees along its right edge, and nothing else of it."""
 
