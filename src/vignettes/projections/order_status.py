@@ -15,7 +15,7 @@ from vignettes.projections.view import Definition, Edition, Row, Table, upsert
 DEFINITION = Definition("order_status", 4, ("order_status",), ("order_status",))
 
 #: What the table keeps sealed, and by which key.
-_SEALED = {
+SEALED = {
     "email": DataClass.CONTACT,
     "plate": DataClass.VEHICLE,
     "rejection_reason": DataClass.VEHICLE,
@@ -45,7 +45,7 @@ class OrderStatusView(Table):
 
     def _sealed(self, order: Order, position: int) -> Row:
         told = row(order, position)
-        for name, kept_by in _SEALED.items():
+        for name, kept_by in SEALED.items():
             told[name] = self._vault.shown(order.id, kept_by, told[name])
         return told
 

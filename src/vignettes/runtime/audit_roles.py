@@ -10,7 +10,7 @@ from vignettes.runtime.parts import Piece, Together
 from vignettes.runtime.settings import ConfigurationError, variable
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
     from vignettes.runtime.process import Process, Running
     from vignettes.runtime.settings import Settings
@@ -49,7 +49,24 @@ async def auditing(built: "Process") -> "Running":
         pieces.append(
             Stamping(url("time stamps"), client, settings.timestamp_url, minutes=minutes, folder=kept)
         )
+    await _answer_auditors(built, key.public_key())
     return Together("auditing", pieces)
+
+
+async def _answer_auditors(built: "Process", key: "Ed25519PublicKey") -> None:
+    """Open the desk: it looks at the database as an auditor may, and no key of personal data is in this process."""
+    from vignettes.services.auditing.desk import AuditDesk
+    from vignettes.services.auditing.verification import Verification
+
+    settings = built.settings
+    verification = Verification(
+        built.conninfo("vignettes_auditor", "verification"), str(settings.heads_folder), key
+    )
+    built.stack.callback(verification.end)
+    pool = await built.pool("vignettes_auditor", "auditing pool", 4)
+    AuditDesk(pool, key, settings.ledger_origin, verification, settings.head_seconds).register(
+        built.endpoints
+    )
 
 
 def ledger_key(settings: "Settings") -> "Ed25519PrivateKey":

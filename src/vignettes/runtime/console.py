@@ -1,6 +1,7 @@
 """What all commands share: where they print, whom they act for, and how they come by their settings."""
 
 import getpass
+from datetime import datetime
 from typing import Annotated, Any
 
 import structlog
@@ -31,6 +32,14 @@ Actor = Annotated[
         default_factory=_login, show_default="your login", help="Who decided it; kept in the history."
     ),
 ]
+
+
+def instant(text: str) -> datetime:
+    """Read a time as RFC 3339 writes it; without an offset it is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no time such as 2026-12-01T12:00:00+01:00.") from None
 
 
 def served(text: str) -> str:
