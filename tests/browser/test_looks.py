@@ -4,10 +4,10 @@ from urllib.parse import urljoin
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from browsing import DESKTOP, NARROW, PHONE
+from accessible import cut_off, is_for_everybody
+from browsing import NARROW, PHONE
 from order_states import STATES, awaiting_payment, one_of_each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,19 +21,9 @@ PAGES = (
     *(f"{state}/{form}" for state in ("awaiting_payment", "issued", "expired") for form in FORMS),
 )
 OTHERS = ("/", "/support", "/nowhere")
-CONFORMANCE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
-#: What another width or another colour scheme can change.
-OF_COLOURS_AND_PLACES = ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]
 MOST_BYTES = 60_000
 #: Some paint longer ones on their vehicles, but not much.
 WIDEST = {"country": "DE", "plate": "MWMW-MW 4477H"}
-#: Whatever goes beyond the screen, or beyond an edge that cuts it off.
-CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll("main *:not(.unseen)")]
-    .filter(each => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0)
-    .filter(each => each === document.documentElement || getComputedStyle(each).overflowX !== "visible")
-    .map(each => each.outerHTML.slice(0, 80))"""
-#: Some that have a name would close the others.
-UNFOLD = "all => all.forEach(each => { each.removeAttribute('name'); each.open = true; })"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -52,32 +42,6 @@ def address(links, name, language):
     if not state:
         return links[name]
     return links[state, language] + (f"/{form}" if form else "")
-
-
-async def violations(page, axe, **of):
-    results = await axe.run(page, options={"resultTypes": ["violations"], "runOnly": of})
-    return results.generate_report() if results.violations_count else None
-
-
-async def is_for_everybody(page):
-    """Look at a page with axe: on a phone by day, then what is different in the dark and on a desk.
-
-    And see whether the narrowest phone shows all of it.
-    """
-    assert await violations(page, Axe(), type="tag", values=CONFORMANCE) is None
-    await page.emulate_media(color_scheme="dark")
-    await page.set_viewport_size(DESKTOP["viewport"])
-    there = Axe(axe_script="axe.version")  # half a megabyte need not be read twice
-    assert await violations(page, there, type="rule", values=OF_COLOURS_AND_PLACES) is None
-    await page.emulate_media(color_scheme="light")
-    await page.set_viewport_size(NARROW["viewport"])
-    assert await cut_off(page) == []
-
-
-async def cut_off(page):
-    """Return what cannot be read without scrolling sideways, or at all, once everything is unfolded."""
-    await page.locator("details").evaluate_all(UNFOLD)
-    return await page.evaluate(CUT_OFF)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

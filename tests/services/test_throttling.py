@@ -8,8 +8,8 @@ from fastapi import FastAPI, Request
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from vignettes.runtime.roles import proxies_of
 from vignettes.runtime.settings import ConfigurationError, load_settings
+from vignettes.runtime.web_roles import proxies_of
 from vignettes.services.web.serving import serving
 from vignettes.services.web.throttling import Rate, Throttle, Throttled, network_of
 

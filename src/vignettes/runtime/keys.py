@@ -80,6 +80,11 @@ def create_file(path: Path, secret: bytes) -> None:
 
 
 def _read_key(path: Path, setting: str) -> bytes:
+    return _key_from(secret_text(path, setting), path, setting)
+
+
+def secret_text(path: Path, setting: str) -> str:
+    """Return what a file of a secret holds. Raises ConfigurationError for one that others can read."""
     try:
         with path.open() as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -93,7 +98,7 @@ def _read_key(path: Path, setting: str) -> bytes:
         raise ConfigurationError(
             f"{variable(setting)}: {path} is open to others (mode {mode:04o}). Run: chmod 600 {path}"
         )
-    return _key_from(text, path, setting)
+    return text
 
 
 def _key_from(text: str, path: Path, setting: str) -> bytes:

@@ -113,6 +113,10 @@ class Visits:
                 self._cookie, visit.secret, path="/", secure=self._is_secure, httponly=True, samesite="lax"
             )
 
+    def renew(self, response: Response) -> None:
+        """Begin a visit anew: the forms shown before are void, and whatever another knew of the visit is worthless."""
+        self.keep(response, Visit(secrets.token_urlsafe(_SECRET_BYTES), is_new=True))
+
     async def checked(self, request: Request, purpose: str, *, most_bytes: int = LONGEST_BODY) -> Form:
         """Return the form that a request brings. Raises NotTaken for one that our page did not send."""
         self._check_head(request, most_bytes)
