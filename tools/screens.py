@@ -1,39 +1,29 @@
-"""Take the pictures in docs/screens anew (`make screens`): what customers see, on a phone and on a desk.
+"""Take the pictures in docs/screens anew (`make screens`): what customers, auditors and people on duty see.
 
 The service runs for it with all its roles, on servers and with a clock of its own; the orders are the same each time.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from PIL import Image
-from playwright.async_api import Browser, FloatRect, Page
+from playwright.async_api import Browser, Page
 
-from browsing import DESKTOP, NAMES, PHONE, chromium, running_browser
+from browsing import NAMES, chromium, running_browser
 from eventstore_helpers import prepare
 from order_states import awaiting_payment, issued, scheduled
 from service import Service, running_service
+from tools import screens_audit, screens_ops
+from tools.screens_pages import Shot, page_for, save
 from vignettes.runtime import logs
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
 
 SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 DATABASE = "screens"
-#: What is further down than two screens of a phone is more of the same kind.
-HIGHEST = 1_690
-#: So many show the pages as they are, in a small file.
-COLOURS = 256
-DEVICES: Mapping[str, Mapping[str, Any]] = {
-    "phone": {**PHONE, "device_scale_factor": 1.5},
-    "desktop": DESKTOP,
-}
-
 #: Letters as most people have them, whatever this machine would choose.
 _FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
@@ -45,21 +35,7 @@ _FONTS = """<?xml version="1.0"?>
 _ALIAS = """<match target="pattern"><test name="family"><string>{name}</string></test>
 <edit name="family" mode="assign" binding="strong"><string>Liberation Sans</string></edit></match>"""
 
-Act = Callable[[Page], Awaitable[None]]
 Links = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One picture: of the page of an order (`at` is what follows its link), or of another page of ours."""
-
-    name: str
-    language: str
-    order: str = ""
-    at: str = ""
-    dark: bool = False
-    device: str = "phone"
-    act: Act | None = None
 
 
 async def _wish_for_more_days(page: Page) -> None:
@@ -112,26 +88,16 @@ async def take(browser: Browser, service: Service, folder: Path) -> None:
     placed = await orders(service)
     for shot in SHOTS:
         link = placed[shot.order]["manage_url"] if shot.order else service.settings.public_url
-        async with _page(browser, shot) as page:
+        async with page_for(browser, shot) as page:
             await page.goto(link + shot.at)
             if shot.act:
                 await shot.act(page)
-            await _save(page, folder / f"{shot.name}.png")
+            await save(page, folder / f"{shot.name}.png")
     for shot in MAILS:
         mail = await _mail(service, placed[shot.order], "paid")
-        async with _page(browser, shot) as page:
+        async with page_for(browser, shot) as page:
             await page.set_content(mail["html"])
-            await _save(page, folder / f"{shot.name}.png")
-
-
-@asynccontextmanager
-async def _page(browser: Browser, shot: Shot) -> AsyncIterator[Page]:
-    scheme = "dark" if shot.dark else "light"
-    context = await browser.new_context(**DEVICES[shot.device], locale=shot.language, color_scheme=scheme)
-    try:
-        yield await context.new_page()
-    finally:
-        await context.close()
+            await save(page, folder / f"{shot.name}.png")
 
 
 async def _mail(service: Service, placed: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -141,13 +107,6 @@ async def _mail(service: Service, placed: dict[str, Any], kind: str) -> dict[str
 
     mails = await service.inbox(lambda all_: any(map(is_it, all_)))
     return next(filter(is_it, mails))
-
-
-async def _save(page: Page, path: Path) -> None:
-    width, height = await page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-    clip = FloatRect(x=0, y=0, width=width, height=min(height, HIGHEST))
-    picture = Image.open(BytesIO(await page.screenshot(full_page=True, clip=clip))).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 @contextmanager
@@ -187,6 +146,8 @@ async def main() -> None:
             running_browser(path, FONTCONFIG_FILE=str(_fonts(folder))) as browser,
         ):
             await take(browser, service, SCREENS)
+            await screens_audit.take(browser, service, SCREENS)
+            await screens_ops.take(browser, service, SCREENS)
 
 
 if __name__ == "__main__":

@@ -142,6 +142,18 @@ class SharedCaseNumber(DomainError):
     code = "conflict"
 
 
+class MailNotFound(DomainError):
+    """There is no such mail."""
+
+    code = "not_found"
+
+
+class MailSettled(DomainError):
+    """This mail is not sent again."""
+
+    code = "conflict"
+
+
 class CommandIdReused(DomainError):
     """This command_id was used for another command already."""
 

@@ -33,6 +33,13 @@ _WANTED = """
 SELECT edition, order_id, position FROM view.parked WHERE wanted AND edition = ANY(%s) ORDER BY position LIMIT %s
 """
 _WANT_ALL = "UPDATE view.parked SET wanted = true WHERE edition = %s"
+#: Wants parked orders of live views tried again: of one view or all, one order or all.
+WANT = """
+UPDATE view.parked p SET wanted = true FROM view.editions e
+WHERE e.id = p.edition AND e.state = 'live' AND (%(view)s::text IS NULL OR e.view = %(view)s)
+  AND (%(order)s::uuid IS NULL OR p.order_id = %(order)s)
+RETURNING p.edition, p.order_id
+"""
 _FREE = "DELETE FROM view.parked WHERE (edition, order_id) = (%s, %s)"
 
 #: Says where in an event something is wrong, and nothing that the event says.

@@ -38,7 +38,7 @@ WHERE p.order_id = e.order_id AND p.promise = ANY(e.promises) AND p.occasion = c
   AND (p.outcome IS NULL OR (e.outcome = 'violated' AND p.outcome <> 'violated'))
 """
 
-DEFINITION = Definition("promises", 4, ("promises",), ("promises", "promise_days"))
+DEFINITION = Definition("promises", 5, ("promises",), ("promises", "promise_days"))
 
 
 class Promise(IntEnum):

@@ -15,7 +15,8 @@ CREATE OR REPLACE VIEW read.promises AS
                  m.returned_at IS NOT NULL AND m.sent_at IS NULL AS refused,
                  p.message_id, p.position
           FROM view.promises p LEFT JOIN effect.mails m USING (message_id)) AS given,
-         (SELECT clock.now() AS now) AS clock;
+         -- Asked once: without OFFSET it would be asked again for every row.
+         (SELECT clock.now() AS now OFFSET 0) AS clock;
 COMMENT ON VIEW read.promises IS 'What each order was promised, and whether it was kept: kept, at risk, broken, open, and by how much, as of clock.now(). Promises 11 and 12 leave no trace in the events of an order, and have no rows.';
 COMMENT ON COLUMN read.promises.state IS 'kept: done by limit_at. broken: done after it, not done and past it (also when it was given up by then), or violated. lapsed: no longer needed in time, or a mail that was refused for good before it left. at_risk: past due_at, but not past limit_at. open: not due yet.';
 COMMENT ON COLUMN read.promises.late IS 'How long after due_at it ended, or how long it has been due; never below 0.';

@@ -12,6 +12,7 @@ CREATE TABLE {promises} (
     position   bigint NOT NULL,
     PRIMARY KEY (order_id, promise, occasion, rule)
 );
+CREATE INDEX ON {promises} (promise, due_at);
 COMMENT ON TABLE {promises} IS 'What each order was promised, until when, and when it was done. Promises 11 and 12 leave no trace in the events of an order, and have no rows.';
 COMMENT ON COLUMN {promises}.order_id IS 'The order that was given the promise.';
 COMMENT ON COLUMN {promises}.promise IS 'Its number: 1 start at the mark, 2 within five minutes of the money, 3 at once, 4 not before the money, 6 the mail that confirms it, 7 corrections until the start, 8 the address corrected, 9 a lost link mailed, 10 money back.';

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 async def mailing(built: "Process") -> "Running":
     """Build the role that sends mails and learns of those that come back."""
     from vignettes.services.calling import Calling
+    from vignettes.services.intervening import MailDesk
     from vignettes.services.mailing import Mailing
     from vignettes.services.posting import Posting
     from vignettes.services.returns.telling import ReturnTelling
@@ -30,8 +31,9 @@ async def mailing(built: "Process") -> "Running":
     url = built.conninfo("vignettes_projector", "mailing")
     root = root_of(settings, url)
     path = _return_path(settings, root)
+    MailDesk(await built.pool("vignettes_projector", "mail desk", 2)).register(built.endpoints)
     pieces: list[Piece] = [
-        Mailing(url, smtp_url, writing(settings, root), Posting(path, signer(settings))),
+        Mailing(url, smtp_url, writing(settings, root), Posting(path, signer(settings)), built.tracing),
         ReturnTelling(built.conninfo("vignettes_projector", "return telling"), Calling(built.client)),
     ]
     if settings.returns_folder:

@@ -14,6 +14,7 @@ from rich.text import Text
 from vignettes.domain.references import parse_number
 from vignettes.eventstore.orders import order_id_of
 from vignettes.eventstore.recorder import CHANNEL
+from vignettes.projections.parking import WANT
 from vignettes.runtime.settings import Settings
 from vignettes.runtime.viewing import Standing, by_view, connected, defined, standing, way_out
 
@@ -23,12 +24,6 @@ _LOOK_AGAIN_SECONDS = 0.1
 #: How many of those that wait still are told.
 _SHOWN = 20
 
-_WANT = """
-UPDATE view.parked p SET wanted = true FROM view.editions e
-WHERE e.id = p.edition AND e.state = 'live' AND (%(view)s::text IS NULL OR e.view = %(view)s)
-  AND (%(order)s::uuid IS NULL OR p.order_id = %(order)s)
-RETURNING p.edition, p.order_id
-"""
 _OUTCOME = """
 SELECT e.view, m.order_id, p.topic, p.error, p.attempts, coalesce(p.wanted, false) AS is_wanted
 FROM unnest(%s::int[], %s::uuid[]) AS m (edition, order_id) JOIN view.editions e ON e.id = m.edition
@@ -88,7 +83,7 @@ def retry(
     if view is not None:
         defined(view)
     with connected(settings, "vignettes_projector") as connection:
-        meant = connection.execute(_WANT, {"view": view, "order": order}).fetchall()
+        meant = connection.execute(WANT, {"view": view, "order": order}).fetchall()
         outcomes = _waited_for(connection, meant, patience) if meant else []
         untried = [each for each in outcomes if each.is_wanted]
         live = {each.view: each for each in standing(connection) if each.state == "live"}
