@@ -38,6 +38,7 @@ from vignettes.runtime.children import (
 log = structlog.stdlib.get_logger(__name__)
 
 SUPERUSER: Final = "vignettes_admin"
+DATABASE: Final = "vignettes"
 POSTGRES_PORT: Final = 5432  # names the socket file only: nothing listens on the network
 LONGEST_SOCKET_PATH: Final = 100  # the kernel takes 107 bytes, macOS 103
 _NOT_LENT: Final = range(20_000, 32_000)

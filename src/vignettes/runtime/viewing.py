@@ -28,7 +28,7 @@ GONE_SECONDS = 5.0
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _LARGEST_ID = (1 << 128) - 1
 
-_STANDING = """
+STANDING = """
 SELECT e.id AS edition, e.view, e.version, e.state, e.position, e.scan_until, e.scanned, e.scan_orders,
        CASE WHEN e.state = 'building' AND e.scan_until IS NULL THEN greatest(h.head - e.position, 0)
             ELSE l.events_behind END AS events_behind,
@@ -168,7 +168,7 @@ def defined(name: str) -> Definition:
 def standing(connection: Connection[Any]) -> Sequence[Standing]:
     """Return how all editions stand, the live ones first."""
     with connection.cursor(row_factory=class_row(Standing)) as cursor:
-        return cursor.execute(_STANDING).fetchall()
+        return cursor.execute(STANDING).fetchall()
 
 
 def status(settings: Settings) -> Sequence[Standing]:

@@ -1,0 +1,1 @@
+"""What `vignettes doctor` looks at: one small file for each part of an installation."""
