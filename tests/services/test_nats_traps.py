@@ -22,6 +22,7 @@ from vignettes.projections.view import Interrupted
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import PortInUse
 from vignettes.runtime.link import Link
+from vignettes.runtime.settings import load_settings
 from vignettes.services import calling, publishing, pulling, streams
 from vignettes.services.subscribing import known
 
@@ -169,7 +170,7 @@ async def test_a_publish_that_nobody_acknowledges_is_not_done(nats_server, monke
 
 async def publishing_client(nats_server):
     link = Link()
-    return await bootstrap.connect(type("Settings", (), {"nats_url": nats_server.url})(), link, "test")
+    return await bootstrap.connect(load_settings(nats_url=nats_server.url), link, "test")
 
 
 # --- streams are ours

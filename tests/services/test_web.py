@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import json
-import re
 import shutil
 import socket
 import tempfile
@@ -414,51 +412,6 @@ async def test_metrics_without_a_database_are_those_of_the_process(offline):
     assert samples["vignettes_database_up"] == 0
     assert "vignettes_mails_waiting" not in samples
     assert "process_cpu_seconds_total" in samples
-
-
-async def test_the_documentation_leads_to_everything_it_names(offline, client):
-    overview = await offline.get("/docs")
-    links = set(re.findall(r'href="(/[^"#]*)"', overview.text))
-    assert {"/docs/asyncapi", "/docs/asyncapi.json", "/docs/openapi.json"} <= links
-    async with running(client, *ROLES):
-        answers = {link: (await offline.get(link)).status_code for link in links}
-    assert answers == {**dict.fromkeys(links, 200), "/readyz": 503}
-
-
-async def test_pages_need_nothing_from_elsewhere(offline):
-    """No scripts, no inline styles, no addresses of other sites: the policy would refuse them."""
-    for page in ("/docs", "/docs/asyncapi"):
-        text = (await offline.get(page)).text
-        assert "<script" not in text
-        assert "style=" not in text
-        assert not re.findall(r'(?:src|href)="(?!/|#)', text)
-
-
-async def test_the_asyncapi_page_shows_every_subject_message_and_schema(offline):
-    text = (await offline.get("/docs/asyncapi")).text
-    described = document()
-    for channel in described["channels"].values():
-        assert channel["address"] is None or channel["address"] in text
-    for name in described["components"]["schemas"]:
-        assert f'id="schema-{name}"' in text
-    targets = set(re.findall(r'href="#([^"]+)"', text))
-    assert targets <= set(re.findall(r'id="([^"]+)"', text))
-
-
-async def test_the_page_writes_texts_as_texts(client, unreachable):
-    """Whatever stands in the document is shown, never obeyed."""
-    described = document()
-    described["info"]["description"] = "<script>alert(1)</script>"
-    async with browsing(create_app(client, ROLES, unreachable, lambda: described)) as http:
-        text = (await http.get("/docs/asyncapi")).text
-    assert "<script" not in text
-    assert "&lt;script&gt;" in text
-
-
-async def test_the_documents_are_served_for_programs(offline):
-    assert (await offline.get("/docs/asyncapi.json")).json() == json.loads(json.dumps(document()))
-    openapi = (await offline.get("/docs/openapi.json")).json()
-    assert set(openapi["paths"]) == {"/healthz", "/readyz", "/metrics"}
 
 
 @pytest.mark.case(34)

@@ -54,16 +54,22 @@ class PaymentEvents:
         amount: Money
 
     class PaymentMatched(Event):
+        """It is certain which order it is for."""
+
         TOPIC = "bank-payment.matched.v1"
         allocation: Allocation
         reasons: tuple[str, ...]
 
     class PaymentQueued(Event):
+        """It is not certain what it is for: a person looks at it, best suggestions first."""
+
         TOPIC = "bank-payment.queued.v1"
         reasons: tuple[str, ...]
         suggestions: tuple[Suggested, ...]
 
     class PaymentAllocated(Event):
+        """A person has said what it is for, or a reassignment was carried out."""
+
         TOPIC = "bank-payment.allocated.v1"
         allocations: tuple[Allocation, ...]
         note: ContactText
@@ -82,6 +88,8 @@ class PaymentEvents:
         code: str
 
     class ReassignmentAsked(Event):
+        """A person has undone a match: its orders are to let go of it first."""
+
         TOPIC = "bank-payment.reassignment-asked.v1"
         allocations: tuple[Allocation, ...]
         note: ContactText
@@ -134,6 +142,8 @@ class PaymentEvents:
         note: ContactText
 
     class ReturnOrdered(Event):
+        """The return stands in a file for the bank, and in no other."""
+
         TOPIC = "bank-payment.return-ordered.v1"
         payout_id: str
         file_id: str
@@ -145,10 +155,14 @@ class PaymentEvents:
         payout_id: str
 
     class PaymentReturned(Event):
+        """The statement shows that it has gone back."""
+
         TOPIC = "bank-payment.returned.v1"
         payout_id: str
         returned_on: date
 
     class PersonalDataErased(Event):
+        """The keys were destroyed: who paid is not known any more."""
+
         TOPIC = "bank-payment.personal-data-erased.v1"
         classes: tuple[DataClass, ...]

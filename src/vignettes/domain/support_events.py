@@ -58,7 +58,7 @@ class SupportEvents:
         TOPIC = "support-case.created"
 
     class CaseOpened(Created, Event):
-        """`acknowledged`: somebody has asked, and is told by mail that it has come."""
+        """Somebody needs help; `acknowledged`: whoever has asked is told by mail that it has come."""
 
         TOPIC = "support-case.opened.v1"
         number: str
@@ -77,7 +77,7 @@ class SupportEvents:
         message: ContactText
 
     class CaseAnswered(Event):
-        """`link_generation` as in the particulars, for the address that the answer goes to."""
+        """We have written to the customer; `link_generation` as in the particulars, for the address that it goes to."""
 
         TOPIC = "support-case.answered.v1"
         text: ContactText
@@ -85,6 +85,8 @@ class SupportEvents:
         link_generation: int | None
 
     class CaseClosed(Event):
+        """A person has ended it."""
+
         TOPIC = "support-case.closed.v1"
 
     class CaseReopened(Event):
@@ -102,5 +104,7 @@ class SupportEvents:
         status: str | None
 
     class PersonalDataErased(Event):
+        """The keys were destroyed: whom it concerned, and what was written, is gone."""
+
         TOPIC = "support-case.personal-data-erased.v1"
         classes: tuple[DataClass, ...]

@@ -86,10 +86,28 @@ def _events_of(aggregate: type[Kept]) -> Iterator[type[Evolving]]:
             yield value
 
 
+def schema_of(event_class: type[AggregateEvent]) -> dict[str, Any]:
+    """Return the JSON schema of what an event says (`data` in a history), as it is written."""
+    schema = _adapter(event_class).json_schema(mode="serialization")
+    said = schema["properties"]["data"]
+    inner: dict[str, Any] = schema["$defs"].pop(said["$ref"].rpartition("/")[2])
+    return {**inner, **({"$defs": schema["$defs"]} if schema["$defs"] else {})}
+
+
+def personal_of(event_class: type[AggregateEvent]) -> dict[str, DataClass]:
+    """Return the personal texts of an event by their paths, as `details.vehicle.plate`, each with its class."""
+    return {".".join(mark.path): mark.data_class for mark in _marked(event_class)}
+
+
+def about(event_class: type[AggregateEvent]) -> type[Kept]:
+    """Return what an event happens to: an order, a bank payment or a case."""
+    [found] = (each for each in AGGREGATES if event_class in vars(each).values())
+    return found
+
+
 def _begun_by(event_class: type[AggregateEvent]) -> str:
     """Return the topic of what an event brings into being."""
-    [begun] = (each for each in AGGREGATES if event_class in vars(each).values())
-    return get_topic(begun)
+    return get_topic(about(event_class))
 
 
 @cache

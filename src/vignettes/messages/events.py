@@ -207,7 +207,7 @@ class ValidityChanged(OrderEvent):
 
 
 class RefundRequested(OrderEvent):
-    """The reason stays inside: people write names into it."""
+    """All that counts is to go back. The reason stays inside: people write names into it."""
 
     amount: Amount
 
@@ -261,6 +261,28 @@ EVENTS: dict[str, type[OrderEvent]] = {
     "order-expired": OrderExpired,
     "personal-data-erased": PersonalDataErased,
 }
+
+#: Signed heads of the ledger: whoever keeps them can tell that the log was not rewritten.
+HEAD_STREAM = "HEADS"
+HEAD_SUBJECTS = "heads.v1.*"
+
+
+def head_subject(fingerprint: str) -> str:
+    """Return where the heads are published that a key has signed, by its fingerprint."""
+    return f"heads.v1.{fingerprint}"
+
+
+class SignedHead(BaseModel):
+    """The state of the log at one moment: its first `size` events hash to `root`. Only `note` is signed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int
+    position: int
+    root: str
+    at: AwareDatetime
+    note: str
+
 
 TRIGGER_STREAM = "REGISTRATIONS"
 TRIGGER_SUBJECTS = "registrations.triggers.v1.>"

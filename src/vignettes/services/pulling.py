@@ -126,7 +126,7 @@ def consume_together(
 
 
 def _subscriber(broker: NatsBroker, stream: str, subjects: str, durable: str, *, batch: int) -> Any:
-    return broker.subscriber(
+    made = broker.subscriber(
         subjects,
         # We create the streams ourselves: FastStream would merge a differing one in silence.
         stream=JStream(stream, declare=False),
@@ -138,6 +138,9 @@ def _subscriber(broker: NatsBroker, stream: str, subjects: str, durable: str, *,
         decoder=_bytes,
         title=durable,
     )
+    # It names the usual inbox, whatever the connection's is. Not told of any, nats-py takes the connection's.
+    del made.extra_options["inbox_prefix"]
+    return made
 
 
 async def _bytes(message: NatsMessage) -> bytes:

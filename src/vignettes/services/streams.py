@@ -29,10 +29,10 @@ class StreamDiffers(Exception):
     """A stream of this name exists with another form; bring it in line or remove it, then start again."""
 
 
-async def ensure(client: Client, replicas: int = 1) -> None:
-    """Create the streams that are missing; refuse those that differ in what our promises rest on."""
-    for name, subjects, description in _STREAMS:
-        wanted = StreamConfig(
+def forms(replicas: int = 1) -> list[StreamConfig]:
+    """Return the streams as they are to be."""
+    return [
+        StreamConfig(
             name=name,
             subjects=[subjects],
             description=description,
@@ -48,6 +48,27 @@ async def ensure(client: Client, replicas: int = 1) -> None:
             allow_atomic=True,
             num_replicas=replicas,
         )
+        for name, subjects, description in _STREAMS
+    ]
+
+
+def differences(found: StreamConfig, wanted: StreamConfig) -> list[str]:
+    """Return what our promises rest on and is otherwise in a stream, in words."""
+    named = ["subjects", "retention", "storage", "discard", "max_age", "max_msgs", "max_bytes"]
+    if (found.num_replicas or 1) < (
+        wanted.num_replicas or 1
+    ):  # on more servers than was asked for is no harm
+        named.append("num_replicas")
+    return [
+        f"{what} is {getattr(found, what)}, not {getattr(wanted, what)}"
+        for what in named
+        if getattr(found, what) != getattr(wanted, what)
+    ]
+
+
+async def ensure(client: Client, replicas: int = 1) -> None:
+    """Create the streams that are missing; refuse those that differ in what our promises rest on."""
+    for wanted in forms(replicas):
         await _ensure(client, wanted)
 
 
@@ -64,11 +85,8 @@ async def _ensure(client: Client, wanted: StreamConfig) -> None:
         else:
             log.info("stream.created", stream=name)
             return
-    for what in ("subjects", "retention", "storage", "discard", "max_age", "max_msgs", "max_bytes"):
-        if getattr(found, what) != getattr(wanted, what):
-            raise StreamDiffers(
-                f"{StreamDiffers.__doc__} {name}: {what} is {getattr(found, what)}, not {getattr(wanted, what)}"
-            )
+    if differing := differences(found, wanted):
+        raise StreamDiffers(f"{StreamDiffers.__doc__} {name}: {'; '.join(differing)}")
     if not found.allow_atomic:  # of an earlier release; nothing that is kept changes by it
         await jetstream.update_stream(replace(found, allow_atomic=True))
         log.info("stream.updated", stream=name)

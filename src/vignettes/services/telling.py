@@ -14,10 +14,18 @@ _TOLD_REASONS = frozenset(
     {"start_passed", "too_late_for_authority", TWIN, "overpaid", "not_awaited", "cheaper_product"}
 )
 
+#: What an event calls so as well is something else: the order's own is told.
+_OF_THE_ORDER = frozenset({"version", "status"})
+
 
 def event_type(recorded: Recorded) -> str:
     """Return the published type: `OrderPlaced` is told as `order-placed`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", recorded.type).lower()
+    return kind_of(recorded.type)
+
+
+def kind_of(name: str) -> str:
+    """Return the published type of an event of an order by its name."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def told(recorded: Recorded, order: Order) -> events.OrderEvent:
@@ -63,7 +71,7 @@ def _said(recorded: Recorded) -> dict[str, Any]:
         said["reason"] = said["code"]
     elif "reason" in said and said["reason"] not in _TOLD_REASONS:
         said["reason"] = "other"
-    return {name: value for name, value in said.items() if name != "version"}
+    return {name: value for name, value in said.items() if name not in _OF_THE_ORDER}
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,41 @@
+"""Settings of NATS beyond its address: as whom we come, whom we believe, and how many servers keep what we publish."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from vignettes.runtime.installation import Installation
+from vignettes.runtime.setting_types import FilePath
+
+_COUNTS = (1, 3, 5)
+
+
+def _odd(value: int) -> int:
+    if value not in _COUNTS:
+        raise ValueError("is none of 1, 3 and 5")
+    return value
+
+
+Replicas = Annotated[int, AfterValidator(_odd)]
+
+
+class NatsSettings(Installation):
+    """How we come to NATS on servers of one's own."""
+
+    nats_nkey_file: FilePath | None = Field(
+        None,
+        description="a file of the NKEY seed by which NATS knows this process, that only its owner can read, "
+        "or nothing where NATS knows nobody",
+    )
+    nats_inbox: str = Field(
+        "_INBOX",
+        pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        description="the subject below which answers come, such as _INBOX.ordering where each role has its own",
+    )
+    nats_ca_file: FilePath | None = Field(
+        None,
+        description="a file of certificates in PEM by which that of NATS is checked, or nothing for the system's",
+    )
+    nats_replicas: Replicas = Field(
+        1, description="how many servers of a NATS cluster keep each stream: 1, 3 or 5"
+    )
