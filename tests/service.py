@@ -22,6 +22,7 @@ from vignettes.messages.replies import REPLY_OF, Refused
 from vignettes.runtime import bootstrap
 from vignettes.runtime.embedded import free_port
 from vignettes.runtime.settings import Settings, load_settings
+from vignettes.runtime.staffing import for_the_sandbox, staff_file
 
 PATIENCE_SECONDS = 15.0
 REPLIES = {each.subject: REPLY_OF[each] for each in COMMANDS}
@@ -160,6 +161,8 @@ def settings_for(database: str, nats_url: str, data_dir: Path, **different: Any)
             "authority_url": f"http://127.0.0.1:{authority}",
             "smtp_url": f"smtp://127.0.0.1:{smtp}",
             "returns_folder": data_dir / "sandbox" / "returns",
+            "staff_file": data_dir / "staff" / "staff.toml",
+            "head_seconds": 1,
             **different,
         }
     )
@@ -179,6 +182,7 @@ async def running_service(
     data_dir.mkdir(parents=True, exist_ok=True)
     set_clock(database, BEGINNING)
     settings = settings_for(database, nats_url, data_dir, **different)
+    for_the_sandbox(staff_file(settings))
     stop = asyncio.Event()
     chosen = roles or (*bootstrap.ROLES, bootstrap.SANDBOX)
     serving = asyncio.create_task(bootstrap.serve(settings, chosen, stop))

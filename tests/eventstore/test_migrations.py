@@ -124,7 +124,7 @@ def test_databases_of_one_server_are_migrated_side_by_side(postgres):
 def test_everything_of_ours_belongs_to_the_owner_role(database):
     """No login of a service owns anything, whoever ran the migration."""
     ours = ask(database, _OURS)
-    assert set(ours) == {"log", "clock", "view", "edition", "effect", "read", "personal"}
+    assert set(ours) == {"log", "clock", "view", "edition", "effect", "ledger", "audit", "read", "personal"}
     with psycopg.connect(database) as connection:
         owners = connection.execute(_OWNERS, {"schemas": ours}).fetchall()
     assert len(owners) > 30

@@ -204,7 +204,7 @@ async def every_order_has_one_registration(service, orders):
 
 def refused_at_the_wire(registrars, orders):
     """Return how often it was too late to send for one of these orders."""
-    said = [line for each in registrars for line in each.said() if line.get("order") in orders]
+    said = [line for each in registrars for line in each.said() if line.get("order_id") in orders]
     return sum(line.get("why") == "too late" for line in said)
 
 

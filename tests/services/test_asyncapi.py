@@ -22,10 +22,12 @@ from vignettes.eventstore.codec import OrderMapper
 from vignettes.eventstore.orders import order_id_of
 from vignettes.eventstore.upcasting import UPCASTERS
 from vignettes.messages import (
+    audit,
     bank_files,
     commands,
     events,
     links,
+    ops,
     outages,
     payments,
     queries,
@@ -36,9 +38,11 @@ from vignettes.projections import emails
 from vignettes.runtime.settings import EXAMPLE_IBAN
 from vignettes.services import reading, statements
 from vignettes.services.asyncapi import contract, document
+from vignettes.services.auditing.desk import AuditDesk
 from vignettes.services.deciding import Payee
 from vignettes.services.edge import Endpoints
 from vignettes.services.examples import EXAMPLES
+from vignettes.services.intervening import MailDesk, ViewsDesk
 from vignettes.services.linking import LinkDesk
 from vignettes.services.links import Links
 from vignettes.services.ordering import Ordering
@@ -56,7 +60,7 @@ from vignettes.services.writing import Sender, Writing
 DOCUMENT = document()
 MESSAGES = DOCUMENT["components"]["messages"]
 ANSWERS = dict.fromkeys(one.reply for one in contract().answered)
-SENT = [*ANSWERS, *events.EVENTS.values(), events.Trigger]
+SENT = [*ANSWERS, *events.EVENTS.values(), events.Trigger, events.SignedHead]
 
 
 def found(reference):
@@ -100,7 +104,7 @@ def test_every_command_and_query_is_in_it():
     )
     of_money = [
         form
-        for forms in (bank_files, payments, support)
+        for forms in (audit, bank_files, payments, support, ops)
         for form in vars(forms).values()
         if hasattr(form, "subject")
     ]
@@ -126,6 +130,9 @@ def test_it_says_what_the_services_register():
         PayoutDesk(None, None, None),
         BalanceDesk(None),
         SupportDesk(None, None),
+        AuditDesk(None, None, "", None, 0),
+        MailDesk(None),
+        ViewsDesk(None),
     ):
         desk.register(real)
     registered = {(stats.subject, stats.queue_group) for stats in real.stats}

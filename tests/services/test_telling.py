@@ -101,6 +101,15 @@ def test_money_that_was_taken_back_is_told_with_what_follows():
     assert told == [("awaiting_payment", 39900, 0), ("registering", 39900, 39900)]
 
 
+@pytest.mark.parametrize("status", ["5.1.1", None])
+def test_a_mail_that_came_back_is_told_with_where_the_order_stands(status):
+    """The event has a status of its own, that of the mail, or none where a person has noted it."""
+    order = an_order()
+    order.note_returned_mail(1, "placed", "permanent", status, NOON)
+    [body] = [json.loads(body) for kind, body, _ in published([order]) if kind == "mail-returned"]
+    assert (body["status"], body["why"]) == ("awaiting_payment", "permanent")
+
+
 def test_a_payout_is_told_by_its_name():
     """And what it is for, from its approval on."""
     [approved] = [json.loads(body) for kind, body, _ in published(spoken()) if kind == "payout-approved"]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from vignettes.messages import bank_files, commands, links, outages, payments, queries, support
+from vignettes.messages import audit, bank_files, commands, links, ops, outages, payments, queries, support
 from vignettes.messages.answers import Answer, absent
 from vignettes.messages.forms import Amount, Message
 
@@ -273,6 +273,9 @@ REPLY_OF: dict[type[Message], type[Answer]] = {
     support.EraseCase: support.CaseMoved,
     support.AskCases: support.Cases,
     support.AskCase: support.CaseTold,
+    ops.ResendMail: ops.MailToBeSent,
+    ops.RetryParked: ops.RetryWanted,
+    **audit.REPLY_OF_LOOK,
     outages.AskOutages: Outages,
     outages.AnnounceOutage: OutageOnRecord,
     outages.WithdrawOutage: OutageOnRecord,

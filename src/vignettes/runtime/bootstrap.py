@@ -14,9 +14,11 @@ from psycopg import AsyncConnection
 
 from vignettes.eventstore.migrations import pending
 from vignettes.runtime.link import Link, connect, needed, servers
+from vignettes.runtime.nats_access import NatsAccess
 from vignettes.runtime.process import Process
 from vignettes.runtime.roles import ANSWERING, BUILDERS, ROLES, SANDBOX
 from vignettes.runtime.settings import ConfigurationError, Settings
+from vignettes.runtime.telemetry import tracing
 from vignettes.services import streams
 from vignettes.services.discovery import Discovery
 from vignettes.services.edge import Endpoints, refusing
@@ -56,17 +58,22 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
             logger=None,
             graceful_timeout=_GRACE_SECONDS,
             **link.options(name),
+            **NatsAccess.of(settings).broker_options(),
         )
-        built = Process(settings, stack, link, client, Endpoints(broker))
+        traced = await stack.enter_async_context(tracing(settings, roles))
+        built = Process(settings, stack, link, client, Endpoints(broker), traced)
         await asyncio.to_thread(_refuse_old_schema, settings)
         await _refuse_shifted_clock(built)
-        await streams.ensure(client)
+        await streams.ensure(client, settings.nats_replicas)
+        answered: dict[str, Endpoints] = {}
         for role in roles:
+            others = len(built.endpoints.stats)
             built.roles.append(await BUILDERS[role](built))
+            answered[role] = Endpoints(broker, built.endpoints.stats[others:])
         await broker.start()
         stack.push_async_callback(_stop, broker)
         for role in roles:
-            await _announce(built, role)
+            await _announce(built, role, answered[role])
         stack.callback(link.ending.set)
         yield built
 
@@ -88,8 +95,8 @@ async def serve(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -
     log.info("roles.stopped", roles=list(roles))
 
 
-async def _announce(built: Process, role: str) -> None:
-    endpoints = built.endpoints if role in ANSWERING else None
+async def _announce(built: Process, role: str, answered: Endpoints) -> None:
+    endpoints = answered if role in ANSWERING else None
     restarts = os.environ.get("VIGNETTES_RESTARTS", "0")
     discovery = Discovery(role, endpoints, metadata={"restarts": restarts})
     await discovery.start(built.client)

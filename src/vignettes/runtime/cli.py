@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
@@ -11,11 +12,14 @@ import typer
 from rich.table import Table
 
 from vignettes.domain.personal import DataClass
-from vignettes.runtime.console import Actor, AsJson, answered, err, out, settings_for
+from vignettes.runtime.audit_cli import audit_app
+from vignettes.runtime.console import Actor, AsJson, answered, err, instant, out, settings_for
 from vignettes.runtime.deadlines_cli import deadlines_app
+from vignettes.runtime.doctor_cli import doctor, top
 from vignettes.runtime.outages_cli import outages_app
 from vignettes.runtime.payments_cli import payments_app
 from vignettes.runtime.settings import ConfigurationError, is_set, origins
+from vignettes.runtime.staff_cli import staff_app
 from vignettes.runtime.support_cli import support_app
 from vignettes.runtime.views_cli import projections_app
 
@@ -33,14 +37,10 @@ app.add_typer(outages_app, name="outages")
 app.add_typer(deadlines_app, name="deadlines")
 app.add_typer(payments_app, name="payments")
 app.add_typer(support_app, name="support")
-
-
-def _instant(text: str) -> datetime:
-    """Read a time as RFC 3339 writes it; without an offset it is this machine's."""
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no time such as 2026-12-01T12:00:00+01:00.") from None
+app.add_typer(audit_app, name="audit")
+app.add_typer(staff_app, name="staff")
+app.command()(doctor)
+app.command()(top)
 
 
 OrderArgument = Annotated[str, typer.Argument(help="An order number such as V6562305984, or an order_id.")]
@@ -113,6 +113,21 @@ def asyncapi() -> None:
 
 
 @app.command()
+def events(*, as_json: AsJson = False) -> None:
+    """Print the catalogue of events: all that is ever stored and published, with its fields and examples as JSON."""
+    from vignettes.services.event_catalogue import catalogue  # noqa: PLC0415
+
+    known = catalogue()
+    if as_json:
+        out.print_json(data=known)
+        return
+    table = Table("Event", "Published as", "Meaning")
+    for each in known["stored"]:
+        table.add_row(each["topic"], each["published_as"] or "", each["meaning"])
+    out.print(table)
+
+
+@app.command()
 def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
     """Tell where an order stands, and why it is due when it is due: the rule with all that it was reckoned from.
 
@@ -134,7 +149,7 @@ def history(
     *,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=_instant, metavar="TIME", help="Only what was recorded until then."),
+        typer.Option(parser=instant, metavar="TIME", help="Only what was recorded until then."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -216,6 +231,17 @@ def rotate(*, as_json: AsJson = False) -> None:
         out.print(f"Wrapped the keys of {wrapped} orders anew. PREVIOUS_MASTER_KEY_FILE can be unset now.")
 
 
+@keys_app.command("nats")
+def nats_key(
+    file: Annotated[Path, typer.Argument(help="Where the seed is to be; it must not be there yet.")],
+) -> None:
+    """Make an NKEY for one user of NATS: the seed goes into FILE, the public key into NATS' configuration."""
+    from vignettes.runtime.nats_access import make_seed, public_key  # noqa: PLC0415
+
+    make_seed(file)
+    out.print(public_key(file), highlight=False)
+
+
 @app.command()
 def promises(
     *,
@@ -266,6 +292,7 @@ def _refusals() -> tuple[type[Exception], ...]:
     from vignettes.eventstore.masterkeys import WrongMasterKey  # noqa: PLC0415
     from vignettes.eventstore.migrations import MigrationChanged  # noqa: PLC0415
     from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
+    from vignettes.runtime.staffing import StaffRefused  # noqa: PLC0415
     from vignettes.runtime.viewing import Refused  # noqa: PLC0415
     from vignettes.services.streams import StreamDiffers  # noqa: PLC0415
 
@@ -274,6 +301,7 @@ def _refusals() -> tuple[type[Exception], ...]:
         EmbeddedServerError,
         MigrationChanged,
         Refused,
+        StaffRefused,
         StreamDiffers,
         WrongMasterKey,
         psycopg.OperationalError,

@@ -11,6 +11,7 @@ import structlog
 
 from vignettes.eventstore.migrations import migrate
 from vignettes.runtime.embedded import (
+    DATABASE,
     EmbeddedNats,
     EmbeddedPostgres,
     InstanceLock,
@@ -21,6 +22,7 @@ from vignettes.runtime.keys import give_keys_to_first_orders
 from vignettes.runtime.link import Link, connect, needed
 from vignettes.runtime.roles import ROLES, SANDBOX
 from vignettes.runtime.settings import Settings, variable
+from vignettes.runtime.staffing import for_the_sandbox, staff_file
 from vignettes.runtime.supervisor import Child, Server, Supervisor, keep_running
 from vignettes.runtime.viewing import install_views
 from vignettes.services import streams
@@ -28,7 +30,6 @@ from vignettes.services import streams
 log = structlog.get_logger(__name__)
 
 READY_WITHIN_SECONDS = 60.0
-_DATABASE = "vignettes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def instance(settings: Settings, roles: Sequence[str] | None = None) -> As
         stack.enter_context(InstanceLock(settings.data_dir))
         check_port_free(settings.http_port, variable("http_port"))
         with_servers, servers = _with_servers(settings, stack)
-        complete = _with_sandbox(_with_folder(with_servers))
+        complete = _with_sandbox(_with_files(with_servers))
         _prepare(complete)
         await _prepare_streams(complete)
         supervisor = Supervisor([_child(role, complete) for role in roles or _all_roles(complete)])
@@ -96,8 +97,8 @@ def _with_servers(settings: Settings, stack: AsyncExitStack) -> tuple[Settings, 
         postgres = EmbeddedPostgres(settings.data_dir)
         stack.callback(postgres.stop)
         postgres.start()
-        postgres.ensure_database(_DATABASE)
-        found["database_url"] = postgres.url(_DATABASE)
+        postgres.ensure_database(DATABASE)
+        found["database_url"] = postgres.url(DATABASE)
         servers.append(postgres)
     if settings.nats_url is None:
         nats = EmbeddedNats(settings.data_dir, settings.nats_port)
@@ -108,9 +109,18 @@ def _with_servers(settings: Settings, stack: AsyncExitStack) -> tuple[Settings, 
     return settings.model_copy(update=found), servers
 
 
-def _with_folder(settings: Settings) -> Settings:
-    """Return the settings with a folder for bank files: whoever has but this machine is to have one."""
-    return settings.model_copy(update={"bank_folder": settings.bank_folder or settings.data_dir / "bank"})
+def _with_files(settings: Settings) -> Settings:
+    """Return the settings with a folder of bank files and a staff file: who has but this machine is to have both.
+
+    In production there are pages of staff only where somebody has said so, and made the key that their sessions need.
+    """
+    is_local = settings.environment == "local"
+    return settings.model_copy(
+        update={
+            "bank_folder": settings.bank_folder or settings.data_dir / "bank",
+            "staff_file": staff_file(settings) if is_local else settings.staff_file,
+        }
+    )
 
 
 def _with_sandbox(settings: Settings) -> Settings:
@@ -131,7 +141,7 @@ def _with_sandbox(settings: Settings) -> Settings:
 
 
 def _prepare(settings: Settings) -> None:
-    """Bring the schema up to date and make the key, once, before many processes want it."""
+    """Bring the schema up to date and make keys and members, once, before many processes want them."""
     url = needed(settings.database_url, variable("database_url"))
     for migration in migrate(url):
         log.info("migration.applied", number=migration.number, migration=migration.name)
@@ -139,13 +149,15 @@ def _prepare(settings: Settings) -> None:
         log.info("keys.given", orders=given)
     for view in install_views(url):
         log.info("view.changed", view=view)  # it is built beside the live one
+    if settings.sandbox:
+        for_the_sandbox(staff_file(settings))
 
 
 async def _prepare_streams(settings: Settings) -> None:
     link = Link()
     client = await connect(settings, link, "vignettes run")
     try:
-        await streams.ensure(client)
+        await streams.ensure(client, settings.nats_replicas)
     finally:
         link.ending.set()
         await client.close()

@@ -8,6 +8,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 
+from vignettes.runtime.nats_access import NatsAccess
 from vignettes.runtime.settings import ConfigurationError, Settings, hide_secrets
 
 log = structlog.get_logger(__name__)
@@ -68,10 +69,11 @@ def servers(settings: Settings) -> list[str]:
 
 async def connect(settings: Settings, link: Link, name: str) -> Client:
     """Return a connection of our own beside FastStream's, for requests, the streams and discovery."""
+    access = NatsAccess.of(settings)
     try:
         # Once connected it is tried for ever; an address that never answered is a setting to look at.
         async with asyncio.timeout(_FIRST_CONNECT_SECONDS):
-            return await nats.connect(servers(settings), **link.options(name))
+            return await nats.connect(servers(settings), **link.options(name), **access.options())
     except TimeoutError:
         raise ConfigurationError(
             f"NATS does not answer at {hide_secrets(settings.nats_url or '')} (VIGNETTES_NATS_URL)."

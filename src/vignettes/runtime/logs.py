@@ -6,10 +6,15 @@ Nobody may log personal data (invariant I10). The mask here is the last line of 
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Literal
+from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+#: What lines call an id, and what it is called everywhere else.
+_LONGER: Final = {"order": "order_id", "command": "command_id", "correlation": "correlation_id"}
 
 Format = Literal["auto", "json", "console"]
 
@@ -88,6 +93,7 @@ def _shared(role: str) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         name_the_role,
+        name_the_ids,
         hide_personal_data,
     ]
 
@@ -129,6 +135,17 @@ def _route(name: str) -> None:
         logging.setLoggerClass(usual)
     logger.handlers.clear()
     logger.propagate = True
+
+
+def name_the_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Call ids as metrics, traces and the log of events do; an order's is that of its trace as well."""
+    for short, name in _LONGER.items():
+        if short in event:
+            event[name] = event.pop(short)
+    with suppress(ValueError):
+        if order_id := event.get("order_id"):
+            event.setdefault("trace_id", UUID(str(order_id)).hex)
+    return event
 
 
 def hide_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

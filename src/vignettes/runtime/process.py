@@ -12,6 +12,7 @@ from vignettes.eventstore.connections import conninfo
 from vignettes.runtime.link import Link, needed
 from vignettes.runtime.settings import Settings
 from vignettes.services.edge import Endpoints
+from vignettes.services.tracing import OFF, Tracing
 
 
 class Running(Protocol):
@@ -32,6 +33,7 @@ class Process:
     link: Link
     client: Client
     endpoints: Endpoints
+    tracing: Tracing = OFF
     roles: list[Running] = field(default_factory=list)
 
     def conninfo(self, role: DatabaseRole, name: str, *, options: str = "") -> str:

@@ -1,6 +1,6 @@
 """How each role is built from the settings.
 
-Imports stand in the builders: nine processes start on two cores, and each loads only what its roles need.
+Imports stand in the builders: ten processes start on two cores, and each loads only what its roles need.
 """
 # ruff: noqa: PLC0415
 
@@ -8,27 +8,25 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
+from vignettes.runtime.audit_roles import auditing
 from vignettes.runtime.keys import root_of
 from vignettes.runtime.link import needed
 from vignettes.runtime.mail_roles import mailing
-from vignettes.runtime.money_roles import payments, webhooks
+from vignettes.runtime.money_roles import payments
 from vignettes.runtime.parts import Together, builder, index, terms, vault, views, writing
 from vignettes.runtime.settings import ConfigurationError
 from vignettes.runtime.support_roles import support
+from vignettes.runtime.web_roles import web
 
 if TYPE_CHECKING:
     from vignettes.eventstore.personal import Vault
     from vignettes.projections.view import View
     from vignettes.runtime.process import Process, Running
-    from vignettes.runtime.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 #: The roles of the service; the sandbox is one more, for local runs.
 ROLES: Final = (
-    "ordering", "projecting", "deadlines", "registration", "payments", "support", "mailing", "publishing", "web",
+    "ordering", "projecting", "deadlines", "registration", "payments", "support", "mailing", "publishing", "auditing",
+    "web",
 )  # fmt: skip
 SANDBOX: Final = "sandbox"
 
@@ -65,6 +63,7 @@ async def _ordering(built: "Process") -> "Running":
         made,
         BodyHash(root),
         Reading(pool, orders, writing(settings, root), lookup),
+        built.tracing,
     )
     built.stack.push_async_callback(ordering.end)
     ordering.register(built.endpoints)
@@ -77,9 +76,11 @@ async def _ordering(built: "Process") -> "Running":
 async def _projecting(built: "Process") -> "Running":
     from vignettes.projections.checking import Sampler
     from vignettes.projections.follower import Follower
+    from vignettes.services.intervening import ViewsDesk
 
     url, settings = built.conninfo("vignettes_projector", "projecting"), built.settings
     root = root_of(settings, url)
+    ViewsDesk(await built.pool("vignettes_projector", "views desk", 2)).register(built.endpoints)
 
     def kept() -> "tuple[list[View], Vault]":
         """Return views with keys of their own: none of the three takes them out of another's hand."""
@@ -100,7 +101,7 @@ async def _publishing(built: "Process") -> "Running":
     from vignettes.projections.follower import Follower
     from vignettes.services.publishing import PublishedView
 
-    view = PublishedView(built.client.jetstream())
+    view = PublishedView(built.client.jetstream(), built.tracing)
     url = built.conninfo("vignettes_projector", "publishing")
     return Together("publishing", [Follower(url, [view], vault(built.settings))])
 
@@ -121,7 +122,7 @@ async def _deadlines(built: "Process") -> "Running":
         "deadlines",
         [
             # Apart: a midnight at which thousands expire must not keep one registration waiting.
-            Deadlines(url("deadlines"), "registration", Emitter(built.client).emit, BATCH),
+            Deadlines(url("deadlines"), "registration", Emitter(built.client, built.tracing).emit, BATCH),
             Deadlines(url("expiries"), "expiry", asking(ordering, ExpireOrder), LIMITS_BATCH),
             Deadlines(url("answers"), "answer", asking(ordering, RefundUnanswered), LIMITS_BATCH),
             OutageTelling(url("outages"), ordering),
@@ -146,57 +147,10 @@ async def _registration(built: "Process") -> "Running":
         raise ConfigurationError(f"VIGNETTES_AUTHORITIES_DIR: {error}.") from None
     pool = await built.pool("vignettes_projector", "registration pool", 8)
     ordering = Calling(built.client)
-    registration = Registration(
-        built.conninfo("vignettes_projector", "registration"), pool, authorities, ordering
-    )
+    conninfo = built.conninfo("vignettes_projector", "registration")
+    registration = Registration(conninfo, pool, authorities, ordering, built.tracing)
     triggers.subscribe(built.endpoints.broker, ordering, registration.name)
     return registration
-
-
-async def _web(built: "Process") -> "Running":
-    from vignettes.services.asyncapi import document
-    from vignettes.services.contact import Contact
-    from vignettes.services.deciding import Payee
-    from vignettes.services.web.app import create_app
-    from vignettes.services.web.asking import Asking
-    from vignettes.services.web.customers import Customers
-    from vignettes.services.web.following import Following
-    from vignettes.services.web.linked import LinkedOrders
-    from vignettes.services.web.serving import Web
-    from vignettes.services.web.throttling import Throttle
-    from vignettes.services.web.visits import Visits
-
-    settings = built.settings
-    pool = await built.pool("vignettes_reader", "web", 4)
-    following = Following(LinkedOrders(pool), built.conninfo("vignettes_reader", "following"))
-    customers = Customers(
-        Payee(settings.payee_name, settings.payee_iban),
-        Contact(settings.support_email, settings.support_whatsapp),
-        Visits(settings.public_url),
-        Asking(built.client),
-        Throttle(),
-        following,
-    )
-    expected = [*ROLES, SANDBOX] if settings.sandbox else list(ROLES)
-    app = create_app(
-        built.client,
-        expected,
-        pool,
-        document,
-        customers=customers,
-        webhooks=await webhooks(built),
-        is_secure=settings.public_url.startswith("https:"),
-    )
-    return Together("web", [Web(app, settings.http_port, proxies=proxies_of(settings)), following])
-
-
-def proxies_of(settings: "Settings") -> list[str]:
-    """Return the proxies before the web pages, and warn where there must be some that are not known."""
-    proxies = [each for each in settings.trusted_proxies.split(",") if each]
-    if settings.public_url.startswith("https:") and not proxies:
-        # We serve no https ourselves: everybody comes by that proxy, and counts as one visitor.
-        log.warning("web.proxies_unknown", setting="VIGNETTES_TRUSTED_PROXIES")
-    return proxies
 
 
 async def _sandbox(built: "Process") -> "Running":
@@ -227,8 +181,11 @@ BUILDERS: Final[dict[str, "Callable[[Process], Awaitable[Running]]"]] = {
     "support": support,
     "mailing": mailing,
     "publishing": _publishing,
-    "web": _web,
+    "auditing": auditing,
+    "web": web,
     SANDBOX: _sandbox,
 }
 #: The roles that answer requests; the others show no endpoints in micro discovery.
-ANSWERING: Final = frozenset({"ordering", "payments", "support", SANDBOX})
+ANSWERING: Final = frozenset(
+    {"ordering", "projecting", "payments", "support", "mailing", "auditing", SANDBOX}
+)

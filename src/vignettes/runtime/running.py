@@ -14,6 +14,7 @@ from rich.table import Table
 from vignettes.runtime import bootstrap
 from vignettes.runtime.instance import Instance, instance
 from vignettes.runtime.settings import Settings, hide_secrets
+from vignettes.runtime.staffing import staff_file
 from vignettes.runtime.supervisor import stop_on_signals
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ def _addresses(running: Instance, seconds: float) -> Panel:
     table.add_column()
     table.add_column(overflow="fold")  # addresses are there to be copied
     table.add_row("pages", settings.public_url)
+    table.add_row("staff", _staff(settings))
     table.add_row("health", f"http://127.0.0.1:{settings.http_port}/readyz")
     table.add_row("documents", f"http://127.0.0.1:{settings.http_port}/docs")
     table.add_row("NATS", hide_secrets(settings.nats_url or ""))
@@ -55,6 +57,16 @@ def _addresses(running: Instance, seconds: float) -> Panel:
     return Panel(
         table, title=f"Vignettes is ready after {seconds:.1f} s", subtitle="Ctrl-C stops it", expand=False
     )
+
+
+def _staff(settings: Settings) -> str:
+    """Return where staff signs in, and where their tokens are: in the sandbox there is one for each role."""
+    if settings.staff_file is None and settings.openid_issuer is None:
+        return "no pages for staff: VIGNETTES_STAFF_FILE is not set"
+    where = f"{settings.public_url}/sign-in"
+    if not settings.sandbox:
+        return f"{where}, for whom `vignettes staff add` has added"
+    return f"{where}, with a token of {staff_file(settings).parent}/*.token"
 
 
 async def serve(settings: Settings, roles: Sequence[str]) -> None:

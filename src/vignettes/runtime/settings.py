@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from vignettes.runtime.audit_settings import AuditSettings
 from vignettes.runtime.installation import PREFIX
 from vignettes.runtime.mail_addresses import Mailbox, PlainAddress, returns_at
+from vignettes.runtime.nats_settings import NatsSettings
 from vignettes.runtime.proxies import Proxies
 from vignettes.runtime.setting_types import (
     Account,
@@ -32,6 +33,8 @@ from vignettes.runtime.setting_types import (
     WebhooksFile,
     WebUrl,
 )
+from vignettes.runtime.staff_settings import StaffSettings
+from vignettes.runtime.telemetry_settings import TelemetrySettings
 
 EXAMPLE_IBAN: Final = "CZ6508000000192000145399"
 #: Set by the supervisor for its children, not by people.
@@ -46,7 +49,7 @@ class ConfigurationError(Exception):
     """The settings can't be used; the text says which, why, and the way out."""
 
 
-class Settings(AuditSettings):
+class Settings(AuditSettings, NatsSettings, StaffSettings, TelemetrySettings):
     """One installation. Each description completes the sentence "takes ..." in messages and help."""
 
     master_key_file: FilePath = Field(

@@ -13,10 +13,12 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from vignettes.messages import (
+    audit,
     bank_files,
     commands,
     events,
     links,
+    ops,
     outages,
     payments,
     queries,
@@ -24,7 +26,9 @@ from vignettes.messages import (
     support,
 )
 from vignettes.messages.replies import Refused
-from vignettes.services.examples import EXAMPLES, TRIGGER_HEADERS, event_headers
+from vignettes.services.auditing.desk import QUEUE as AUDIT
+from vignettes.services.examples import EXAMPLES, HEAD_HEADERS, TRIGGER_HEADERS, event_headers
+from vignettes.services.intervening import MAILS_QUEUE, VIEWS_QUEUE
 from vignettes.services.ordering import QUEUE as ORDERS
 from vignettes.services.payments.review import QUEUE as PAYMENTS
 from vignettes.services.support.desk import QUEUE as SUPPORT
@@ -52,8 +56,17 @@ _Cases = (
     | support.AskCases
     | support.AskCase
 )
+_Looks = (
+    audit.FindAudited
+    | audit.AskAuditedHistory
+    | audit.ProveHistory
+    | audit.ExportBundle
+    | audit.AskHeads
+    | audit.VerifyLog
+    | audit.AskLooks
+)
 _OfOrders = commands.Command | commands.StartDueRegistrations | _Outages | queries.Query | _Links
-_Request = _OfOrders | _Payments | _Cases
+_Request = _OfOrders | _Payments | _Cases | _Looks | ops.ResendMail | ops.RetryParked
 
 _DESCRIPTION = """\
 Orders of motorway e-vignettes and their money, over NATS.
@@ -96,7 +109,7 @@ class Contract:
 
 
 def contract() -> Contract:
-    """Return what the services of orders, payments and support answer."""
+    """Return what the services of orders, payments, support and auditing answer, and who tries things again."""
     of_orders: tuple[type[_Request], ...] = (
         *commands.COMMANDS,
         commands.StartDueRegistrations,
@@ -106,11 +119,15 @@ def contract() -> Contract:
     )
     of_payments: tuple[type[_Request], ...] = get_args(_Payments)
     of_support: tuple[type[_Request], ...] = get_args(_Cases)
+    of_auditing: tuple[type[_Request], ...] = get_args(_Looks)
     return Contract(
         [
             *_answered(ORDERS, of_orders),
             *_answered(PAYMENTS, of_payments),
             *_answered(SUPPORT, of_support),
+            *_answered(AUDIT, of_auditing),
+            *_answered(MAILS_QUEUE, (ops.ResendMail,)),
+            *_answered(VIEWS_QUEUE, (ops.RetryParked,)),
         ]
     )
 
@@ -124,7 +141,7 @@ def document(answered: Contract | None = None) -> Json:
     answered = answered or contract()
     parts = [_request_reply(one) for one in answered.answered]
     parts += [_published(kind, model) for kind, model in events.EVENTS.items()]
-    parts.append(_triggered())
+    parts += [_triggered(), _signed()]
     messages = _Messages(answered)
     return _sorted(
         {
@@ -192,6 +209,16 @@ def _triggered() -> _Part:
     )
 
 
+def _signed() -> _Part:
+    return _sent(
+        "heads.v1",
+        events.SignedHead,
+        address=events.head_subject("{fingerprint}"),
+        stream=events.HEAD_STREAM,
+        parameters={"fingerprint": {"description": "Of the public key: SHA-256 of its DER, hexadecimal."}},
+    )
+
+
 def _sent(name: str, model: type[BaseModel], *, address: str, stream: str, parameters: Json) -> _Part:
     return _Part(
         channels={
@@ -233,7 +260,12 @@ class _Messages:
     def __init__(self, answered: Contract) -> None:
         requests = {one.request for one in answered.answered}
         replies = {one.reply for one in answered.answered} | {Refused}
-        sent: set[type[BaseModel]] = {*replies, events.Trigger, *events.EVENTS.values()}
+        sent: set[type[BaseModel]] = {
+            *replies,
+            events.Trigger,
+            events.SignedHead,
+            *events.EVENTS.values(),
+        }
         self._modes: dict[type[BaseModel], _Mode] = {
             **dict.fromkeys(requests, "validation"),
             **dict.fromkeys(sent, "serialization"),
@@ -267,6 +299,8 @@ class _Messages:
 def _headers(model: type[BaseModel]) -> Json | None:
     if model is events.Trigger:
         return _header_schema(TRIGGER_HEADERS)
+    if model is events.SignedHead:
+        return _header_schema(HEAD_HEADERS)
     for kind, event in events.EVENTS.items():
         if event is model:
             return _header_schema(event_headers(kind))

@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 from pydantic import TypeAdapter
 
 from vignettes.messages.commands import Command, StartDueRegistration, StartDueRegistrations
+from vignettes.services import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +52,10 @@ class Calling:
         named: dict[str, Any],
     ) -> dict[str, Any]:
         body = message.model_dump_json(exclude_unset=True).encode()
+        told = {**(headers or {}), **tracing.headers()} or None
         for attempt in range(_ATTEMPTS):
             try:
-                answer = await self._client.request(message.subject, body, timeout=_TIMEOUT, headers=headers)
+                answer = await self._client.request(message.subject, body, timeout=_TIMEOUT, headers=told)
             except NatsError as error:
                 log.warning(
                     "command.unanswered", request=message.subject, **named, error=type(error).__name__

@@ -60,6 +60,7 @@ INSERT INTO effect.triggers AS t (order_id, purpose, generation, fired_at, emitt
 SELECT *, clock.now(), clock_timestamp() FROM unnest(%s::uuid[], %s::text[], %s::int[])
 ON CONFLICT (order_id, purpose, generation) DO UPDATE SET emitted_at = excluded.emitted_at, emissions = t.emissions + 1
 """
+_LATE = "SELECT effect.note_lateness(%s, %s)"
 # What is due and was told waits for its start: the next to look at lies ahead.
 _NEXT = """
 SELECT extract(epoch FROM min(due_at) - clock.now())::float8 FROM view.deadlines
@@ -152,6 +153,7 @@ class Deadlines:
                 await self._tell(due)
             keys = ("order_id", "purpose", "generation")
             await cursor.execute(_FIRED, [[row[key] for row in due] for key in keys])
+            await cursor.execute(_LATE, (self._purpose, [row["due_at"] for row in due if not row["again"]]))
         _note(due)
         return due[-1] if len(due) == self._batch else None
 

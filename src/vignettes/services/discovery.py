@@ -135,10 +135,10 @@ async def present(client: Client, timeout: float = 0.3) -> list[ServicePing]:  #
     return sorted(answers, key=lambda ping: (ping.name, ping.id))
 
 
-async def told(client: Client, role: str, timeout: float = 0.3) -> list[ServiceStats]:  # noqa: ASYNC109  # as above
-    """Return what each process of a role tells of itself within `timeout` seconds, in the order of ids."""
-    subject = control_subject(ServiceVerb.STATS, service_name(role))
-    return sorted(await _asked(client, subject, ServiceStats.from_dict, timeout), key=lambda stats: stats.id)
+async def told(client: Client, timeout: float = 0.3) -> list[ServiceStats]:  # noqa: ASYNC109  # as above
+    """Return what everybody tells of itself within `timeout` seconds, in the order of names and ids."""
+    answers = await _asked(client, control_subject(ServiceVerb.STATS), ServiceStats.from_dict, timeout)
+    return sorted(answers, key=lambda stats: (stats.name, stats.id))
 
 
 async def _asked(
@@ -180,6 +180,9 @@ def _answering(tell: Callable[[], dict[str, Any]]) -> Callable[[Msg], Any]:
 
 
 def _stats(served: edge.EndpointStats) -> EndpointStats:
+    more: dict[str, Any] = served.data() if served.data else {}
+    if timings := served.timings.told():
+        more = {**more, "timings": timings}
     return EndpointStats(
         name=served.name,
         subject=served.subject,
@@ -189,5 +192,5 @@ def _stats(served: edge.EndpointStats) -> EndpointStats:
         processing_time=served.processing_time,
         average_processing_time=served.processing_time // max(served.num_requests, 1),
         last_error=served.last_error,
-        data=served.data() if served.data else None,
+        data=more or None,
     )

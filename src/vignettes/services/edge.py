@@ -21,6 +21,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from vignettes.domain.errors import DomainError, Unavailable
 from vignettes.messages.forms import Message
 from vignettes.messages.replies import Problem, Refused
+from vignettes.services.timings import Timings
+from vignettes.services.tracing import HEADER
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +42,15 @@ class EndpointStats:
     num_errors: int = 0
     processing_time: int = 0
     last_error: str = ""
+    timings: Timings = field(default_factory=Timings)
     #: More of what whoever answers wants to tell, asked for each time.
     data: Callable[[], dict[str, int]] | None = None
+
+    def ended(self, outcome: str, began: int) -> None:
+        """Count a request that began then, by `time.perf_counter_ns`."""
+        took = time.perf_counter_ns() - began
+        self.processing_time += took
+        self.timings.note(outcome, took)
 
 
 @dataclass(slots=True)
@@ -149,6 +158,17 @@ class Asked:
         headers = self._raw.headers
         return _uuid(headers.get("correlation_id")) if headers else None
 
+    @property
+    def caller(self) -> str | None:
+        """The span of a trace on whose behalf it is asked, where the asker says so (W3C Trace Context)."""
+        headers = self._raw.headers
+        return headers.get(HEADER) if headers else None
+
+    @property
+    def began(self) -> int:
+        """When it came, in nanoseconds since 1970."""
+        return time.time_ns() - (time.perf_counter_ns() - self._began)
+
     async def answer(self, reply: BaseModel | dict[str, Any]) -> None:
         """Send the answer; a connection that is gone takes it along, and the asker asks again."""
         try:
@@ -158,7 +178,7 @@ class Asked:
             log.warning("request.unanswered", request=self._stats.subject, error=type(error).__name__)
         finally:
             self._under_way.end()
-            self._stats.processing_time += time.perf_counter_ns() - self._began
+            self._stats.ended(_outcome(reply), self._began)
 
     async def fail(self, error: Exception, command_id: UUID | None) -> None:
         """Tell the asker that it is not known; whoever watches the log hears why."""
@@ -218,7 +238,15 @@ async def _measured(
 ) -> BaseModel:
     stats.num_requests += 1
     began = time.perf_counter_ns()
-    bind_contextvars(**_ids(request))
+    bind_contextvars(**_ids(request, correlation))
+    reply = await _handled(stats, handle, request, correlation)
+    stats.ended(_outcome(reply), began)
+    return reply
+
+
+async def _handled(
+    stats: EndpointStats, handle: Handle, request: Message, correlation: UUID | None
+) -> BaseModel:
     try:
         return await handle(request, correlation)
     except DomainError as refusal:
@@ -229,8 +257,18 @@ async def _measured(
         stats.last_error = type(error).__name__
         log.exception("request.failed", request=stats.subject)
         return refused(Unavailable(), getattr(request, "command_id", None))
-    finally:
-        stats.processing_time += time.perf_counter_ns() - began
+
+
+def _outcome(reply: BaseModel | dict[str, Any]) -> str:
+    """Return what a request came to: ok, refused, or unavailable (ask again)."""
+    if isinstance(reply, dict):
+        error = reply.get("error")
+        code = error["code"] if error else None
+    else:
+        code = reply.error.code if isinstance(reply, Refused) else None
+    if code is None:
+        return "ok"
+    return "unavailable" if code == Unavailable.code else "refused"
 
 
 def refused(refusal: DomainError, command_id: UUID | None) -> Refused:
@@ -247,8 +285,12 @@ def _problem(error: ErrorDetails) -> Problem:
     return Problem(code="invalid_request", message=error["msg"], field=named or ".".join(place) or "body")
 
 
-def _ids(request: Message) -> dict[str, str]:
-    named = {"command": getattr(request, "command_id", None), "order": getattr(request, "order_id", None)}
+def _ids(request: Message, correlation: UUID | None) -> dict[str, str]:
+    named = {
+        "command": getattr(request, "command_id", None),
+        "order": getattr(request, "order_id", None),
+        "correlation_id": correlation,
+    }
     return {key: str(value) for key, value in named.items() if value is not None}
 
 

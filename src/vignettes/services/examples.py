@@ -13,6 +13,7 @@ from vignettes.eventstore.codec import Envelope, Recorded
 from vignettes.eventstore.orders import order_id_of
 from vignettes.messages import commands, events, links, outages, queries, replies
 from vignettes.projections import order_status
+from vignettes.services.audit_examples import AUDIT_EXAMPLES
 from vignettes.services.example_order import (
     COMMAND,
     COMMAND_ID,
@@ -362,6 +363,7 @@ EXAMPLES: dict[type[BaseModel], Example] = {
     **_COMMANDS,
     **PAYMENT_EXAMPLES,
     **SUPPORT_EXAMPLES,
+    **AUDIT_EXAMPLES,
     **OPS_EXAMPLES,
     **_OUTAGES,
     **_QUERIES,

@@ -1,6 +1,7 @@
 """The mailer: sends what the emails view calls for, and remembers apart from the view what has left."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import structlog
+from opentelemetry.trace import SpanKind
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
@@ -19,6 +21,7 @@ from vignettes.services import refusing
 from vignettes.services.posting import Posting
 from vignettes.services.returns import recording
 from vignettes.services.returns.reading import Meaning
+from vignettes.services.tracing import OFF, Tracing
 from vignettes.services.waking import Worker
 from vignettes.services.writing import Writing
 
@@ -98,6 +101,11 @@ SET attempts = attempts + 1, sent_at = coalesce(sent_at, clock.now()), subject =
     again_at = CASE WHEN again_at > clock_timestamp() THEN again_at END
 WHERE message_id = %(message_id)s
 """
+_CALLED_BY: LiteralString = """
+SELECT (convert_from(l.state, 'UTF8')::jsonb ->> 'cmd')::uuid
+FROM view.emails e JOIN log.events l ON (l.originator_id, l.originator_version) = (e.order_id, e.version)
+WHERE e.message_id = %s
+"""
 _FAILED: LiteralString = """
 UPDATE effect.mails
 SET attempts = attempts + 1,
@@ -118,8 +126,11 @@ class Mailing:
 
     name = "mailing"
 
-    def __init__(self, conninfo: str, smtp_url: str, writing: Writing, posting: Posting) -> None:
+    def __init__(
+        self, conninfo: str, smtp_url: str, writing: Writing, posting: Posting, tracing: Tracing = OFF
+    ) -> None:
         self._smtp_url = smtp_url
+        self._tracing = tracing
         self._writing = writing
         self._posting = posting
         # The first is woken; the others look now and then, and so find what the first can't do alone.
@@ -159,6 +170,7 @@ class Mailing:
     async def _send(
         self, cursor: AsyncCursor[Row], server: aiosmtplib.SMTP, row: Row, return_address: str
     ) -> None:
+        began = time.time_ns()
         try:
             message = self._writing.message(row)
             async with asyncio.timeout(_LIMIT_SECONDS):
@@ -169,6 +181,22 @@ class Mailing:
         subject = _sealed(message, row["vehicle_key"])
         await cursor.execute(_SENT, {"message_id": row["message_id"], "subject": subject})
         log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
+        if self._tracing.is_on:
+            await self._note(cursor.connection, row, began)
+
+    async def _note(self, connection: AsyncConnection, row: Row, began: int) -> None:
+        """Note the mail below the command that it follows from."""
+        found = await (await connection.execute(_CALLED_BY, (row["message_id"],))).fetchone()
+        order_id = row["order_id"]
+        self._tracing.note(
+            "mail",
+            order_id,
+            row["message_id"],
+            began=began,
+            parent=found[0] if found else order_id,
+            kind=SpanKind.PRODUCER,
+            attributes={"vignettes.mail": row["kind"]},
+        )
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[aiosmtplib.SMTP]:

@@ -17,6 +17,8 @@ from vignettes.services.edge import Asked, Endpoints, Handle, refused
 from vignettes.services.grouping import GroupWriter, QueueFull, Settle
 from vignettes.services.links import BodyHash, Links
 from vignettes.services.reading import Reading
+from vignettes.services.tracing import OFF, Tracing
+from vignettes.services.tracing_commands import CommandTrace
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +32,20 @@ class Ordering:
     name = "ordering"
 
     def __init__(
-        self, writer: GroupWriter, deciding: Deciding, links: Links, hashes: BodyHash, reading: Reading
+        self,
+        writer: GroupWriter,
+        deciding: Deciding,
+        links: Links,
+        hashes: BodyHash,
+        reading: Reading,
+        tracing: Tracing = OFF,
     ) -> None:
         self._writer = writer
         self._deciding = deciding
         self._links = links
         self._hashes = hashes
         self._reading = reading
+        self._trace = CommandTrace(tracing)
 
     def register(self, endpoints: Endpoints) -> None:
         """Answer every command and query of the published language."""
@@ -82,7 +91,7 @@ class Ordering:
 
     def take_starts(self, message: commands.StartDueRegistrations, asked: Asked) -> None:
         """Queue many starts, and answer them together: a burst of triggers has no time for a request each."""
-        gathering = _Gathering(message.starts, asked)
+        gathering = _Gathering(message.starts, asked, self._trace)
         for start in message.starts:
             try:
                 self._writer.put(self._command(start, asked.correlation_id), gathering.settling(start))
@@ -97,6 +106,7 @@ class Ordering:
             await asked.fail(error, message.command_id)
         else:
             await asked.answer(answer)
+            self._trace.note(message, reply, asked)
 
     def _command(self, message: commands.AnyCommand, correlation: UUID | None) -> Command:
         decision = self._deciding.decision(message)
@@ -166,9 +176,12 @@ class Ordering:
 class _Gathering:
     """Starts that were asked for together; answered when the last of them has come to its end."""
 
-    def __init__(self, starts: Sequence[commands.StartDueRegistration], asked: Asked) -> None:
+    def __init__(
+        self, starts: Sequence[commands.StartDueRegistration], asked: Asked, trace: CommandTrace
+    ) -> None:
         self._starts = starts
         self._asked = asked
+        self._trace = trace
         self._codes: dict[UUID, str | None] = {}
         self._left = len(starts)
         self._unavailable = 0
@@ -184,6 +197,8 @@ class _Gathering:
 
         async def settle(outcome: Outcome) -> None:
             self.note(start, outcome)
+            if isinstance(outcome, Reply):
+                self._trace.note(start, outcome, self._asked)
 
         return settle
 
@@ -203,7 +218,7 @@ class _Gathering:
             return Unavailable.code
         if isinstance(outcome, Unavailable):
             why = type(outcome.__cause__ or outcome).__name__
-            log.warning("start.unavailable", order=str(start.order_id), error=why, **_ids(start))
+            log.warning("start.unavailable", error=why, **_ids(start))
         return outcome.code
 
     def _note_once(self, fault: Exception, start: commands.StartDueRegistration) -> None:
@@ -226,7 +241,8 @@ class _Gathering:
 
 
 def _ids(message: commands.AnyCommand) -> dict[str, str]:
-    return {"command": str(message.command_id)}
+    named = {"command": message.command_id, "order": getattr(message, "order_id", None)}
+    return {name: str(value) for name, value in named.items() if value is not None}
 
 
 def _canonical(message: commands.AnyCommand) -> bytes:

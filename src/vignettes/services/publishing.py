@@ -1,12 +1,14 @@
 """The publisher: brings the log to the stream ORDERS as CloudEvents, each at least once, with an id of its own."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from nats.errors import BadSubjectError, MaxPayloadError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from opentelemetry.trace import SpanKind
 from psycopg import AsyncConnection
 
 from vignettes.domain.order import Order
@@ -14,6 +16,7 @@ from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
 from vignettes.projections.view import Definition, Edition, Interrupted
 from vignettes.services.telling import event_type, told
+from vignettes.services.tracing import HEADER, OFF, Tracing, traceparent
 
 SOURCE = "/vignettes/orders"
 #: How many messages may wait for their acknowledgements, and how long: each is synced to the disk.
@@ -21,8 +24,14 @@ _AT_A_TIME = 100
 _ACKNOWLEDGED_WITHIN = 5.0
 
 
+#: The header that tells an event's position in the log.
+POSITION = "Vignettes-Position"
+_COUNT = "UPDATE effect.published SET messages = messages + %s, position = greatest(position, %s)"
+
 #: A follower without tables: what it has published can't be built anew, and is not published again.
 DEFINITION = Definition("published", 1)
+#: Subject, headers and body.
+Message = tuple[str, dict[str, str], bytes]
 
 
 class PublishedView:
@@ -30,17 +39,20 @@ class PublishedView:
 
     definition = DEFINITION
 
-    def __init__(self, jetstream: JetStreamContext) -> None:
+    def __init__(self, jetstream: JetStreamContext, tracing: Tracing = OFF) -> None:
         self._jetstream = jetstream
-        self._waiting: list[tuple[str, dict[str, str], bytes]] = []
+        self._tracing = tracing
+        self._noted: list[tuple[Recorded, int]] = []
+        self._waiting: list[Message] = []
 
     def before(self, order: Order | None) -> None:
         """Need nothing."""
 
     def see(self, event: Recorded, order: Order, noted: Any) -> None:  # noqa: ARG002  # the protocol's
-        kind = event_type(event)
-        body = told(event, order).model_dump_json().encode()
-        self._waiting.append((events.subject(kind, order.id), headers(event, kind), body))
+        self._waiting.append(message(event, order))
+        if self._tracing.is_on:
+            self._waiting[-1][1][HEADER] = traceparent(event.order_id, _span(event))
+            self._noted.append((event, time.time_ns()))
 
     async def settle(self) -> None:
         """Publish in order, and wait for every acknowledgement; one that is missing repeats the batch."""
@@ -54,10 +66,26 @@ class PublishedView:
             raise Interrupted(f"{Interrupted.__doc__} {type(error).__name__}.") from error
 
     async def write(self, connection: AsyncConnection, edition: Edition) -> None:  # noqa: ARG002  # the protocol's
-        """Have nothing left to write."""
+        """Count what the stream has acknowledged, each event once: what it must hold from now on."""
+        if self._waiting:
+            last = int(self._waiting[-1][1][POSITION])
+            await connection.execute(_COUNT, (len(self._waiting), last), prepare=True)
+        for event, began in self._noted:
+            self._note(event, began)
         self.forget()
 
-    async def _publish(self, messages: Sequence[tuple[str, dict[str, str], bytes]]) -> None:
+    def _note(self, event: Recorded, began: int) -> None:
+        self._tracing.note(
+            f"publish {event_type(event)}",
+            event.order_id,
+            _span(event),
+            began=began,
+            parent=event.envelope.command_id or event.order_id,
+            kind=SpanKind.PRODUCER,
+            attributes={"vignettes.position": event.position, "vignettes.version": event.version},
+        )
+
+    async def _publish(self, messages: Sequence[Message]) -> None:
         # Without wait_stall: with it nats-py turns a cancellation into an error, and we would not stop.
         acknowledgements = [
             await self._jetstream.publish_async(subject, body, stream=events.STREAM, headers=head)
@@ -67,6 +95,18 @@ class PublishedView:
 
     def forget(self) -> None:
         self._waiting.clear()
+        self._noted.clear()
+
+
+def _span(event: Recorded) -> str:
+    return f"event {event.order_id}:{event.version}"
+
+
+def message(event: Recorded, order: Order) -> Message:
+    """Return what is published of an event; `order` as it is after it."""
+    kind = event_type(event)
+    body = told(event, order).model_dump_json().encode()
+    return events.subject(kind, order.id), headers(event, kind), body
 
 
 def headers(event: Recorded, kind: str) -> dict[str, str]:
@@ -81,5 +121,5 @@ def headers(event: Recorded, kind: str) -> dict[str, str]:
         "ce-subject": str(event.order_id),
         "content-type": "application/json",
         "Nats-Msg-Id": identity,
-        "Vignettes-Position": str(event.position),
+        POSITION: str(event.position),
     }

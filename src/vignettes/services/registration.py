@@ -22,6 +22,7 @@ from vignettes.services.registering.calls import CallsForAPerson
 from vignettes.services.registering.ledger import Ledger, Left, Noting, Taken
 from vignettes.services.registering.measuring import Measures
 from vignettes.services.registering.rechecking import Rechecks
+from vignettes.services.tracing import OFF, Attributes, Tracing
 from vignettes.services.waking import CLOCK_CHANNEL, Worker
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,12 @@ class Registration:
     name = ACTOR
 
     def __init__(
-        self, conninfo: str, pool: AsyncConnectionPool, authorities: Authorities, ordering: Calling
+        self,
+        conninfo: str,
+        pool: AsyncConnectionPool,
+        authorities: Authorities,
+        ordering: Calling,
+        tracing: Tracing = OFF,
     ) -> None:
         self._ledger = Ledger(pool)
         self._authorities = {
@@ -52,6 +58,7 @@ class Registration:
         }
         self._known = {country: each.capabilities for country, each in self._authorities.items()}
         self._ordering = ordering
+        self._tracing = tracing
         self._measures = Measures()
         self._noting = Noting()
         self._some_ended = asyncio.Event()
@@ -116,8 +123,7 @@ class Registration:
     async def _register(self, taken: Taken, authority: Authority) -> None:
         with bound_contextvars(order=str(taken.order_id), country=taken.country, attempt=taken.attempts):
             try:
-                attempt = Attempt(taken, authority, self._ledger, self._ordering, self._measures)
-                left = await attempt.outcome()
+                left = await self._attempted(taken, authority)
             except Exception as error:
                 log.exception("registration.failed")
                 # Nobody knows how far it came: the authority is asked before anything else.
@@ -125,6 +131,16 @@ class Registration:
             finally:
                 self._measures.attempt_ended(taken.country)
             await self._leave(taken, left, authority.capabilities)
+
+    async def _attempted(self, taken: Taken, authority: Authority) -> Left:
+        attempt = Attempt(taken, authority, self._ledger, self._ordering, self._measures, self._tracing)
+        if not self._tracing.is_on:
+            return await attempt.outcome()
+        began_by = await self._ledger.started_by(taken.order_id) or taken.order_id
+        told: Attributes = {"vignettes.country": taken.country, "vignettes.attempt": taken.attempts}
+        key = f"attempt {taken.lease}"
+        with self._tracing.span("register", taken.order_id, key, parent=began_by, attributes=told):
+            return await attempt.outcome()
 
     async def _leave(self, taken: Taken, left: Left, known: Capabilities) -> None:
         tries = taken.tries if left.state == taken.state else 1

@@ -1,9 +1,10 @@
 """One attempt at registering one order: ask first, send once, record what came back."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import structlog
 
@@ -24,6 +25,7 @@ from vignettes.services.registering import answers
 from vignettes.services.registering.calls import Due
 from vignettes.services.registering.ledger import Ledger, Left, State, Taken, seconds_for_a_call
 from vignettes.services.registering.measuring import Measures
+from vignettes.services.tracing import OFF, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +45,20 @@ class Attempt:
     """
 
     def __init__(
-        self, taken: Taken, authority: Authority, ledger: Ledger, ordering: Calling, measures: Measures
+        self,
+        taken: Taken,
+        authority: Authority,
+        ledger: Ledger,
+        ordering: Calling,
+        measures: Measures,
+        tracing: Tracing = OFF,
     ) -> None:
         self._taken = taken
         self._authority = authority
         self._ledger = ledger
         self._ordering = ordering
         self._measures = measures
+        self._tracing = tracing
         self._application: Application = answers.application_for(taken)
 
     async def outcome(self) -> Left:
@@ -148,8 +157,18 @@ class Attempt:
 
     # --- passing on
 
-    def _call(self, call: Awaitable[T]) -> Awaitable[T]:
-        return self._measures.of(self._taken.country, call)
+    async def _call(self, call: Coroutine[Any, Any, T]) -> T:
+        taken = self._taken
+        key = f"call {uuid4()}" if self._tracing.is_on else ""
+        told = {"vignettes.country": taken.country}
+        with self._tracing.span(
+            f"authority {getattr(call, '__name__', 'call')}",
+            taken.order_id,
+            key,
+            parent=taken.order_id,
+            attributes=told,
+        ):
+            return await self._measures.of(taken.country, call)
 
     async def _record(self, command: Command) -> Left:
         try:

@@ -50,6 +50,10 @@ WHERE ours.order_id = %(order_id)s AND kind = 'plate' AND theirs.order_id <> our
   AND twin.country = %(country)s AND twin.twin_accepted AND twin.status = 'issued'
 LIMIT 1
 """
+_STARTED_BY = """
+SELECT (convert_from(state, 'UTF8')::jsonb ->> 'cmd')::uuid FROM log.events
+WHERE originator_id = %s AND topic = %s ORDER BY originator_version DESC LIMIT 1
+"""
 _LEAVE = """
 UPDATE effect.registrations
 SET leased_by = NULL, leased_until = NULL, state = %(state)s, tries = %(tries)s, last_outcome = %(why)s,
@@ -232,6 +236,13 @@ class Ledger:
         async with self._pool.connection() as connection:
             asked = await connection.execute(_ACCEPTED_TWIN, {"order_id": order_id, "country": country})
             return bool(asked.rowcount)
+
+    async def started_by(self, order_id: UUID) -> UUID | None:
+        """Return the command by which the registration of an order has started."""
+        async with self._pool.connection() as connection:
+            asked = await connection.execute(_STARTED_BY, (order_id, Order.RegistrationStarted.TOPIC))
+            row = await asked.fetchone()
+            return row[0] if row else None
 
     async def keep(self, order_id: UUID, document: SealedDocument) -> bool:
         """Keep an order's document; False where its vehicle was erased."""

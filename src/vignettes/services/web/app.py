@@ -1,13 +1,13 @@
 """The web application: health, metrics, documentation, webhooks, order pages; answers closed against other sites."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from nats.aio.client import Client
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from psycopg_pool import AsyncConnectionPool
@@ -18,11 +18,13 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vignettes.services.web import pages
 from vignettes.services.web.customers import Customers
+from vignettes.services.web.documentation import documentation
+from vignettes.services.web.http_operations import described
 from vignettes.services.web.metrics import exposition
 from vignettes.services.web.readiness import Readiness, readiness
 from vignettes.services.web.rendering import STATIC, content_mark, missing
+from vignettes.services.web.staff_pages import StaffPages
 from vignettes.services.web.webhooks import Webhooks
 
 _FOUND, _NOT_FOR_YOU = 200, 403
@@ -58,13 +60,14 @@ def create_app(  # noqa: PLR0913  # what an application is made of
     asyncapi: Callable[[], dict[str, Any]],
     *,
     customers: Customers | None = None,
+    staff: StaffPages | None = None,
     webhooks: Webhooks | None = None,
     is_secure: bool = False,
 ) -> FastAPI:
     """Return the application. `database` connects as the reader; `asyncapi` gives the document when asked.
 
-    Without `customers` there are no pages for these, without `webhooks` no provider's notices are taken. `is_secure`:
-    browsers come by https, and are told never to come otherwise.
+    Without `customers` and `staff` there are no pages for these, without `webhooks` no provider's notices are taken.
+    `is_secure`: browsers come by https, and are told never to come otherwise.
     """
     app = _Application(
         headers={**HEADERS, **_ONLY_SECURE} if is_secure else HEADERS,
@@ -78,9 +81,11 @@ def create_app(  # noqa: PLR0913  # what an application is made of
     registries = [webhooks.registry] if webhooks else []
     registries += [customers.throttle.registry] if customers else []
     app.include_router(_health(client, expected_roles, database, registries))
-    app.include_router(_documentation(asyncapi))
+    app.include_router(documentation(asyncapi))
     if customers is not None:
         customers.join(app, database)
+    if staff is not None:
+        staff.join(app)
     if webhooks is not None:
         app.include_router(webhooks.router)
     for status in (404, 405, 503):
@@ -114,7 +119,7 @@ def _health(
         """Tell Prometheus how the service stands. Counts of mails and commands would tell strangers what they found."""
         if not is_from_inside(request):
             raise HTTPException(_NOT_FOR_YOU)
-        return Response(await exposition(client, database, registries), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition(client, database, roles, registries), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
@@ -128,31 +133,16 @@ def is_from_inside(request: Request) -> bool:
         return False
 
 
-def _documentation(asyncapi: Callable[[], dict[str, Any]]) -> APIRouter:
-    known = cache(asyncapi)  # it depends on the code alone, and takes a while to write
-    router = APIRouter(prefix="/docs", include_in_schema=False, default_response_class=HTMLResponse)
-
-    @router.get("")
-    async def overview() -> str:
-        return pages.overview()
-
-    @router.get("/asyncapi")
-    async def messages() -> str:
-        return pages.messages(known())
-
-    @router.get("/asyncapi.json")
-    async def document() -> JSONResponse:
-        return JSONResponse(known())
-
-    return router
-
-
 class _Application(FastAPI):
     """Adds the headers outside of everything, so that also an error's page has them."""
 
     def __init__(self, *, headers: Mapping[str, str], **said: Any) -> None:
         super().__init__(**said)
         self._headers = headers
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document with the pages in it."""
+        return described(super().openapi(), (each.path for each in iter_route_contexts(self.routes)))
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = super().build_middleware_stack()

@@ -60,6 +60,10 @@ class Throttle:
         meaning = "Requests of customers' pages that were one too many, by what was counted."
         self._refused = Counter("vignettes_throttled", meaning, ["of"], registry=self.registry)
 
+    def tell(self, rate: Rate) -> None:
+        """Let it be told as zero before anything was refused by it: who is alarmed by it sees it grow from there."""
+        self._refused.labels(rate.of)
+
     def count(self, rate: Rate, *who: str) -> None:
         """Count one more. Raises Throttled if it is one too many."""
         self._passed(rate, who, self._limiter.hit)
