@@ -234,6 +234,14 @@ async def test_the_service_answers_again_after_nats_was_killed(start, nats_serve
         await service.client.close()
 
 
+async def is_announced(client, role):
+    """Tell whether a role is found by micro discovery."""
+    try:
+        return await client.request(f"$SRV.PING.vignettes-{role}", b"", timeout=1)
+    except NoRespondersError:
+        return False
+
+
 @pytest.mark.parametrize("whose", ["ours", "FastStream's"])
 async def test_a_connection_that_is_closed_for_good_ends_the_process(start, monkeypatch, whose):
     """Whoever watches it starts another: a process without NATS would only look alive.
@@ -258,6 +266,8 @@ async def test_a_connection_that_is_closed_for_good_ends_the_process(start, monk
     with pytest.raises(bootstrap.NatsConnectionLost):  # noqa: PT012  # where the block ends
         async with start(["registration"]) as service:
             await until(lambda: asyncio.sleep(0, len(connections) == 2))
+            # Only then does nothing of its start need the connection any more.
+            await until(lambda: is_announced(service.client, "registration"))
             await connections[whose].close()
             ended = await until(lambda: asyncio.sleep(0, service.serving.done()))
     assert ended

@@ -41,7 +41,7 @@ async def lost(database, client):
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
         for size in SIZES:
             await sign(connection, key, size)
-        await hand_out(connection, Stream(client.jetstream(), key.public_key()))
+        await hand_out(connection, Stream(client.jetstream(), key.public_key()), key.public_key())
         await sign(connection, key, SIZES[-1] + 1)
     reading = conninfo(database, "vignettes_auditor", options=READ_ONLY)
     async with await AsyncConnection.connect(reading, autocommit=True) as connection:

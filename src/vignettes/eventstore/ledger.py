@@ -147,6 +147,15 @@ class Tree:
         self._extended.clear()
         return changed
 
+    @property
+    def root(self) -> bytes:
+        """The hash of the whole tree. Its partial tiles are all that is needed."""
+        partial = {
+            TileId(level, self.size // WIDTH ** (level + 1)): bytes(hashes)
+            for level, hashes in self._partial.items()
+        }
+        return root_of(self.size, TileNodes(partial))
+
     def _put(self, level: int, place: int, hashed: bytes) -> None:
         tile = self._partial.setdefault(level, bytearray())
         tile += hashed

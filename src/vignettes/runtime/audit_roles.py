@@ -10,10 +10,14 @@ from vignettes.runtime.parts import Piece, Together
 from vignettes.runtime.settings import ConfigurationError, variable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from httpx import AsyncClient
 
     from vignettes.runtime.process import Process, Running
     from vignettes.runtime.settings import Settings
+    from vignettes.services.auditing.outside import HeadsFolder
 
 
 async def auditing(built: "Process") -> "Running":
@@ -21,10 +25,8 @@ async def auditing(built: "Process") -> "Running":
     import httpx
 
     from vignettes.eventstore.heads import WrongLedgerKey
-    from vignettes.services.auditing.handing_out import HandingOut
     from vignettes.services.auditing.keeping import Keeping
-    from vignettes.services.auditing.outside import Address, HeadsFolder, Outlet, Stream
-    from vignettes.services.auditing.stamping import Stamping
+    from vignettes.services.auditing.outside import HeadsFolder
 
     settings, key = built.settings, ledger_key(built.settings)
     folder = HeadsFolder(settings.heads_folder, key.public_key())
@@ -33,24 +35,34 @@ async def auditing(built: "Process") -> "Running":
     except (OSError, WrongLedgerKey) as error:
         raise ConfigurationError(f"{variable('heads_folder')}: {error}") from None
     client = await built.stack.enter_async_context(httpx.AsyncClient(timeout=10.0))
-    outlets: list[Outlet] = [folder, Stream(built.client.jetstream(), key.public_key())]
+    conninfo = built.conninfo("vignettes_ledger", "ledger")
+    keeping = Keeping(conninfo, key, settings.ledger_origin, folder, settings.head_seconds)
+    await _answer_auditors(built, key.public_key())
+    return Together("auditing", [keeping, *_outside(built, key.public_key(), folder, client)])
+
+
+def _outside(
+    built: "Process", key: "Ed25519PublicKey", folder: "HeadsFolder", client: "AsyncClient"
+) -> "Iterator[Piece]":
+    """Return what brings heads to the places outside, and has them time-stamped."""
+    from vignettes.services.auditing.handing_out import HandingOut
+    from vignettes.services.auditing.outside import Address, Outlet, Stream
+    from vignettes.services.auditing.stamping import Stamping
+
+    settings = built.settings
+    outlets: list[Outlet] = [folder, Stream(built.client.jetstream(), key)]
     if settings.heads_url:
         outlets.append(Address(client, settings.heads_url))
-
-    def url(name: str) -> str:
-        return built.conninfo("vignettes_ledger", name)
-
-    pieces: list[Piece] = [
-        Keeping(url("ledger"), key, settings.ledger_origin, folder, settings.head_seconds),
-        *(HandingOut(url(f"heads to the {each.name}"), each) for each in outlets),
-    ]
+    for each in outlets:
+        yield HandingOut(built.conninfo("vignettes_ledger", f"heads to the {each.name}"), each, key)
     if settings.timestamp_url:
-        minutes, kept = settings.timestamp_minutes, settings.heads_folder
-        pieces.append(
-            Stamping(url("time stamps"), client, settings.timestamp_url, minutes=minutes, folder=kept)
+        yield Stamping(
+            built.conninfo("vignettes_ledger", "time stamps"),
+            client,
+            settings.timestamp_url,
+            minutes=settings.timestamp_minutes,
+            folder=settings.heads_folder,
         )
-    await _answer_auditors(built, key.public_key())
-    return Together("auditing", pieces)
 
 
 async def _answer_auditors(built: "Process", key: "Ed25519PublicKey") -> None:

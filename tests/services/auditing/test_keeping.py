@@ -1,5 +1,6 @@
 """The ledger follows the log, signs what it knows, and never signs over what it signed before."""
 
+import asyncio
 import json
 import shlex
 import subprocess
@@ -23,7 +24,7 @@ from vignettes.eventstore.merkle import Frontier, inclusion_proof, root_by_inclu
 from vignettes.services.auditing import keeping
 from vignettes.services.auditing.handing_out import hand_out
 from vignettes.services.auditing.keeping import Keeper, LedgerForked, tiles
-from vignettes.services.auditing.outside import HeadsFolder
+from vignettes.services.auditing.outside import HeadsFolder, Signed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ORIGIN = "vignettes/log"
@@ -147,6 +148,52 @@ async def test_nothing_is_signed_over_a_head_outside_that_the_database_has_forgo
         await signed(database, head)
 
 
+async def test_nothing_is_signed_over_what_was_rewritten_while_it_was_kept(database, orders):
+    """Log and tiles together, by who administers the database, under a keeper that goes on."""
+    record(orders, pay(an_order()))
+    async with keeping_of(database) as keeper:
+        await keeper.advance()
+        with psycopg.connect(database) as connection:
+            connection.execute("SET session_replication_role = replica")
+            for table in ("log.events", "ledger.tiles"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            connection.execute("UPDATE log.events SET state = state || ' '::bytea")
+            whole = connection.execute(ROWS).fetchall()
+            hashes = b"".join(ledger.hash_of(Row(*row)) for row in whole)
+            connection.execute("UPDATE ledger.tiles SET hashes = %s", (hashes,))
+        with pytest.raises(LedgerForked, match="first 2 events differ from what was read"):
+            await keeper.sign()
+
+
+async def test_heads_that_a_key_before_has_signed_go_to_no_new_folder(
+    database, orders, tmp_path, monkeypatch
+):
+    """They are in the folder of that key: here they could not be checked."""
+    record(orders, an_order())
+    await signed(database)
+    record(orders, an_order())
+    key = Ed25519PrivateKey.generate()
+    monkeypatch.setattr(f"{__name__}.KEY", key)
+    head = await signed(database)
+    folder = HeadsFolder(tmp_path / "new", key.public_key())
+    folder.prepare()
+    url = conninfo(database, "vignettes_ledger")
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        monkeypatch.setattr("vignettes.services.auditing.handing_out._AT_A_TIME", 1)
+        first = await hand_out(connection, folder, key.public_key())
+        assert await hand_out(connection, folder, key.public_key(), first) == head.size
+    assert folder.last() == head
+
+
+async def test_two_processes_with_one_folder_add_each_head_once(database, orders, folder, tmp_path):
+    record(orders, an_order())
+    await signed(database)
+    [told] = ask(database, "SELECT size, position, root, at, note FROM ledger.heads")
+    both = [HeadsFolder(tmp_path / "heads", KEY.public_key()) for _ in range(2)]
+    await asyncio.gather(*(each.deliver([Signed(*told)]) for each in both))
+    assert len((tmp_path / "heads" / "heads.jsonl").read_text().splitlines()) == 1
+
+
 async def test_tiles_are_only_ever_extended_whoever_writes(database, orders):
     record(orders, an_order())
     await signed(database)
@@ -171,8 +218,8 @@ async def test_the_folder_has_every_head_and_the_key(database, orders, folder, t
         record(orders, an_order())
         await signed(database)
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        assert await hand_out(connection, folder) == 3
-        assert await hand_out(connection, folder) == 0
+        assert await hand_out(connection, folder, KEY.public_key()) == 3
+        assert await hand_out(connection, folder, KEY.public_key()) == 0
     lines = (tmp_path / "heads" / "heads.jsonl").read_text().splitlines()
     told = [(each["size"], each["position"], each["note"]) for each in map(json.loads, lines)]
     with psycopg.connect(database) as connection:
@@ -188,11 +235,11 @@ async def test_a_line_that_a_crash_has_cut_is_written_again(database, orders, fo
     record(orders, an_order())
     await signed(database)
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await hand_out(connection, folder)
+        await hand_out(connection, folder, KEY.public_key())
         whole = file.read_bytes()
         file.write_bytes(whole[:-40])
         assert folder.last().size == 1
-        await hand_out(connection, folder)
+        await hand_out(connection, folder, KEY.public_key())
     assert file.read_bytes() == whole
 
 

@@ -1,6 +1,6 @@
 """What an auditor has in hand is understood, and found; what could be anybody's name or address is not kept."""
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from psycopg import AsyncConnection
@@ -12,7 +12,7 @@ from vignettes.eventstore.connections import conninfo
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.services.auditing import seeking
 
-SOME_ID = str(uuid4())
+SOME_ID = str(UUID("2598d3c7-2b4e-437d-a700-6bdcafe83a39"))
 NUMBER = "V6562305984"
 
 

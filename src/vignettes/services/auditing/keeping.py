@@ -87,7 +87,7 @@ class Keeping:
             taken = await keeper.advance()
             if not keeper.is_signed:
                 unsigned_since = unsigned_since or time.monotonic()
-                if time.monotonic() - unsigned_since >= self._head_seconds and taken < _BATCH:
+                if time.monotonic() - unsigned_since >= self._head_seconds:
                     await keeper.sign()
                     unsigned_since = None
             if taken < _BATCH:
@@ -126,8 +126,10 @@ class Keeper:
             self._positions = {number: positions} if len(positions) < WIDTH else {}
             size = number * WIDTH + len(positions)
             self._tree = Tree(size, await tiles(self._connection, ledger.edge_tiles(size)))
-        await self._compare("the database", await self._last_head())
+        inside = await self._last_head()
+        await self._compare("the database", inside)
         await self._compare("the folder of heads", (outside.size, outside.root) if outside else None)
+        self._signed = inside[0] if inside else 0
 
     async def advance(self) -> int:
         """Add the next events of the log, and return how many they were."""
@@ -139,11 +141,12 @@ class Keeper:
         return len(rows)
 
     async def sign(self) -> Head:
-        """Sign what the ledger knows."""
-        nodes = TileNodes(await tiles(self._connection, ledger.tiles_for([], self._tree.size)))
+        """Sign what the ledger knows. Raises LedgerForked where the database tells other than was written there."""
+        root = self._tree.root
+        await self._compare("what was read of the log", (self._tree.size, root))
         row = await (await self._connection.execute("SELECT clock.now()")).fetchone()
         [at] = row or ()
-        head = Head(self._origin, self._tree.size, root_of(self._tree.size, nodes), self._last, at)
+        head = Head(self._origin, self._tree.size, root, self._last, at)
         values = (head.size, head.position, head.root, head.at, heads.sign(head, self._key))
         await self._connection.execute(_WRITE_HEAD, values)
         self._signed = head.size
@@ -183,7 +186,6 @@ class Keeper:
             is_same = False
         if not is_same:
             raise LedgerForked(f"{LedgerForked.__doc__} Its first {size} events differ from {where}.")
-        self._signed = max(self._signed, size)
 
 
 async def tiles(connection: AsyncConnection, wanted: Iterable[TileId]) -> dict[TileId, bytes]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -67,7 +69,9 @@ class HeadsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         pem, file = heads.public_pem(self._key), self._folder / KEY_FILE
         if not file.exists():
-            file.write_text(pem)
+            draft = file.with_name(f".{KEY_FILE}.{secrets.token_hex(8)}")
+            draft.write_text(pem)
+            draft.replace(file)
         elif file.read_text() != pem:
             raise heads.WrongLedgerKey(
                 f"{file} is the public key of another ledger. Restore the key that its heads were signed with, "
@@ -94,10 +98,12 @@ class HeadsFolder:
 
     def _append(self, signed: Sequence[Signed]) -> None:
         """Add heads, and bring them to the disk. What a crash has cut is written over."""
-        cut = len(self._tail().rpartition(b"\n")[2])
         with self._file.open("ab") as file:
-            file.truncate(file.tell() - cut)
-            file.write("".join(f"{each.line}\n" for each in signed).encode())
+            # Another process may keep the same folder: who comes second adds nothing twice.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            reached, cut = self.reached(), len(self._tail().rpartition(b"\n")[2])
+            file.truncate(file.seek(0, os.SEEK_END) - cut)
+            file.write("".join(f"{each.line}\n" for each in signed if each.size > reached).encode())
             file.flush()
             os.fsync(file.fileno())
 

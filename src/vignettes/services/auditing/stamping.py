@@ -68,6 +68,8 @@ class Stamping:
                         await asyncio.sleep(self._look)
             except (psycopg.Error, httpx.HTTPError, NotStamped, OSError) as error:
                 log.warning("ledger.not_stamped", error=type(error).__name__, reason=str(error)[:200])
+            except Exception:
+                log.exception("ledger.stamping_failed")
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _stamp(self, connection: AsyncConnection) -> None:
