@@ -27,13 +27,13 @@ SELECT notification_id, originator_id, originator_version, topic, state FROM log
 _HEADS = "SELECT size, position, root, at, note FROM ledger.heads ORDER BY size"
 
 
-def keep(database: str, *, signing: bool = True) -> Head | None:
+def keep(database: str, *, signing: bool = True, key: Ed25519PrivateKey = KEY) -> Head | None:
     """Let the ledger take in what is there, and sign it."""
 
     async def keeping() -> Head | None:
         url = conninfo(database, "vignettes_ledger")
         async with await AsyncConnection.connect(url, autocommit=True) as connection:
-            keeper = Keeper(connection, KEY, ORIGIN)
+            keeper = Keeper(connection, key, ORIGIN)
             await keeper.begin(None)
             while await keeper.advance():
                 pass

@@ -161,7 +161,7 @@ def test_a_bundle_checks_anywhere(run, told, settings, orders, tmp_path):
 
 def test_a_bundle_comes_alone_where_no_file_is_named(run, settings, orders):
     """So that it can be piped on."""
-    code, said, _ = run(settings, "audit", "export", str(orders.issued.id), "--actor", "anna")
+    code, said, _ = run(settings, "audit", "export", str(orders.issued.id), "--actor", "auditor-1")
     assert (code, json.loads(said)["about"]["number"]) == (0, orders.issued.number)
 
 
@@ -199,15 +199,28 @@ def test_heads_are_listed_with_their_signatures(run, told, settings, orders):
 def test_every_look_is_listed_with_who_looked(told, settings, orders):
     order = an_order()
     record(orders, order)
-    told(settings, "audit", "history", order.number, "--actor", "anna")
-    told(settings, "audit", "verify", "--actor", "anna")
+    told(settings, "audit", "history", order.number, "--actor", "auditor-1")
+    told(settings, "audit", "verify", "--actor", "auditor-1")
     looks = (told(settings, "audit", "looks", "--limit", "3", "--actor", "bea"))["looks"]
     assert [(each["actor"], each["what"]) for each in looks] == [
         ("bea", "looks"),
-        ("anna", "verify"),
-        ("anna", "history"),
+        ("auditor-1", "verify"),
+        ("auditor-1", "history"),
     ]
     assert looks[2]["order_id"] == str(order.id)
+
+
+def test_what_somebody_wrote_is_shown_as_it_is(run, settings, tmp_path):
+    """No text in the log can hide itself, or break the terminal of whoever looks."""
+    name = "[/x] [conceal]joe\x1b[8m"
+    run(settings, "audit", "looks", "--actor", name)
+    code, said, _ = run(settings, "audit", "looks", "--limit", "2")
+    assert (code, "[/x] [conceal]joe\ufffd[8m" in said) == (0, True), said
+    folder = tmp_path / "[/x]"
+    folder.mkdir(parents=True)
+    code, _, complained = run({**settings, "heads_folder": folder}, "audit", "verify")
+    assert code == 1
+    assert f"There is no public key in {folder / KEY_FILE}" in complained
 
 
 def test_misuse_is_told_as_such(misused, orders, tmp_path):

@@ -10,6 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from rich.markup import escape
 
 from vignettes.runtime.console import Actor, AsJson, err, instant, out, settings_for
 
@@ -37,24 +38,41 @@ KeyFile = Annotated[
     ),
 ]
 
+Kept = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER|FILE|URL", help="Where the heads are kept outside; else VIGNETTES_HEADS_FOLDER."
+    ),
+]
+Partial = Annotated[
+    bool,
+    typer.Option("--partial", help="It is a collection of your own: some of the heads, in any order."),
+]
+Fingerprint = Annotated[
+    str | None, typer.Option(metavar="HEX", help="What the key must be: SHA-256 of its DER.")
+]
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", exists=True, dir_okay=False, readable=True, help="A bundle.")
+]
+BundleKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", exists=True, dir_okay=False, help="The public key of the ledger, in PEM."
+    ),
+]
+BundleFingerprint = Annotated[
+    str | None,
+    typer.Option(metavar="HEX", help="Instead: what the key in the bundle must be, SHA-256 of its DER."),
+]
+
 
 @audit_app.command("verify")
 def audit_verify(
     *,
-    heads: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER|FILE|URL", help="Where the heads are kept outside; else VIGNETTES_HEADS_FOLDER."
-        ),
-    ] = None,
-    partial: Annotated[
-        bool,
-        typer.Option("--partial", help="It is a collection of your own: some of the heads, in any order."),
-    ] = False,
+    heads: Kept = None,
+    partial: Partial = False,
     key: KeyFile = None,
-    fingerprint: Annotated[
-        str | None, typer.Option(metavar="HEX", help="What the key must be: SHA-256 of its DER.")
-    ] = None,
+    fingerprint: Fingerprint = None,
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
@@ -126,25 +144,16 @@ def audit_export(
     if as_json:
         out.print_json(data=told)
     else:
-        out.print(f"{path}: {told['events']} events, each with its proof.", highlight=False, soft_wrap=True)
+        said = f"{path}: {told['events']} events, each with its proof."
+        out.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 @audit_app.command("check")
 def audit_check(
-    bundle: Annotated[
-        Path, typer.Argument(metavar="BUNDLE", exists=True, dir_okay=False, readable=True, help="A bundle.")
-    ],
+    bundle: BundleArgument,
     *,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", exists=True, dir_okay=False, help="The public key of the ledger, in PEM."
-        ),
-    ] = None,
-    fingerprint: Annotated[
-        str | None,
-        typer.Option(metavar="HEX", help="Instead: what the key in the bundle must be, SHA-256 of its DER."),
-    ] = None,
+    key: BundleKey = None,
+    fingerprint: BundleFingerprint = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle anywhere: the file and the public key are all that it takes.
@@ -238,5 +247,5 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (DomainError, NoBundle, NoSource, WrongLedgerKey) as error:
-        err.print(f"[red]Refused:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[red]Refused:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -29,20 +29,29 @@ def verdict(verdict: Verdict) -> RenderableType:
     heads = f"{verdict.agreed:,} of {verdict.heads:,} heads agree (key {verdict.fingerprint[:16]}...)"
     compared = f"{verdict.events:,} events compared, {heads}."
     if verdict.verified:
-        left = (
-            f" {verdict.uncovered:,} events after the last head are not covered yet."
-            if verdict.uncovered
-            else ""
-        )
-        return Group(compared, Text(f"Verified: the log is what was signed.{left}", style="green"))
-    told = [Text(f"  {each.told}") for each in verdict.findings[:_SHOWN]]
+        told = f"Verified: the log is what was signed.{_left(verdict)}"
+        return Group(compared, Text(told, style="green"))
+    named = [_plain(f"  {each.told}") for each in verdict.findings[:_SHOWN]]
     more = verdict.more + max(len(verdict.findings) - _SHOWN, 0)
     return Group(
         compared,
         Text("NOT verified, the first finding first:", style="red"),
-        *told,
+        *named,
         *([f"  ... and {more:,} more."] if more else []),
     )
+
+
+def _left(verdict: Verdict) -> str:
+    """Tell what the heads say nothing of, and which of them say nothing here."""
+    told = ""
+    if verdict.uncovered:
+        told += f" {verdict.uncovered:,} events after the last head are not covered yet."
+    if verdict.others:
+        told += (
+            f" {verdict.others:,} heads of the database were signed by another key: they tell of the same log, "
+            "and prove nothing by this one."
+        )
+    return told
 
 
 def heads_of(found: Mapping[str, Any]) -> RenderableType:
@@ -50,7 +59,7 @@ def heads_of(found: Mapping[str, Any]) -> RenderableType:
     table = _table("Events", "Position", "Signed at", "Root", "Signature")
     for each in found["heads"]:
         signed = Text("good") if each["signed"] else Text("NOT by this key", style="red")
-        table.add_row(f"{each['size']:,}", f"{each['position']:,}", each["at"], each["root"], signed)
+        _row(table, f"{each['size']:,}", f"{each['position']:,}", each["at"], each["root"], signed)
     return Group(f"Key {found['fingerprint']}", table)
 
 
@@ -73,11 +82,11 @@ def checked(checked: Checked) -> RenderableType:
     about, head = checked.bundle.about, checked.head
     table = _table("Version", "Position", "Leaf", "What")
     for event, bundled in zip(checked.events, checked.bundle.events, strict=False):
-        table.add_row(str(event.version), str(event.position), str(bundled.index), sentence(event))
-    title = f"{about.kind.replace('_', ' ').capitalize()} {about.number or about.id}"
+        _row(table, str(event.version), str(event.position), str(bundled.index), sentence(event))
+    title = _plain(f"{about.kind.replace('_', ' ').capitalize()} {about.number or about.id}")
     if not checked.holds:
         return Group(
-            title, table, Text("REFUSED:", style="red"), *(Text(f"  {each}") for each in checked.problems)
+            title, table, Text("REFUSED:", style="red"), *(_plain(f"  {each}") for each in checked.problems)
         )
     signed = f"the head of {head.size:,} events, signed {head.at.isoformat()}" if head else ""
     rows = "" if checked.bundle.row is None else " The view's row is what they say."
@@ -90,7 +99,7 @@ def history(story: audit.AuditedHistory) -> RenderableType:
     kind = story.kind.replace("_", " ").capitalize()
     events = _table("Version", "Recorded at", "What")
     for each in story.events:
-        events.add_row(str(each.version), f"{each.recorded_at:%Y-%m-%d %H:%M:%S%z}", each.sentence)
+        _row(events, str(each.version), f"{each.recorded_at:%Y-%m-%d %H:%M:%S%z}", each.sentence)
     proven = (
         f"Proven by the head of {story.proven.size:,} events, signed {story.proven.at.isoformat()}."
         if story.proven
@@ -106,7 +115,7 @@ def _differing(differs: Sequence[audit.Differing]) -> list[RenderableType]:
         return ["Nothing differs from now."]
     table = _table("Field", "Then", "Now")
     for each in differs:
-        table.add_row(each.field, _said(each.then), _said(each.now))
+        _row(table, each.field, _said(each.then), _said(each.now))
     return [table]
 
 
@@ -121,7 +130,7 @@ def looks(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     for each in found:
         how = ", ".join(f"{name} {value}" for name, value in each["details"].items() if value is not None)
         at = f"{each['looked_at']:%Y-%m-%d %H:%M:%S%z}"
-        table.add_row(at, each["actor"], each["what"], str(each["order_id"] or ""), how)
+        _row(table, at, each["actor"], each["what"], str(each["order_id"] or ""), how)
     return table
 
 
@@ -129,6 +138,15 @@ def _said(value: Any) -> str:
     if value is None:
         return ""
     return "sealed" if value == {"sealed": True} else str(value)
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    table.add_row(*(each if isinstance(each, Text) else _plain(each) for each in cells))
+
+
+def _plain(text: str) -> Text:
+    """Return text as it is: what somebody has written into the log is no markup, and moves no cursor."""
+    return Text("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text))
 
 
 def _table(*names: str) -> Table:

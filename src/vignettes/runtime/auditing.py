@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,11 @@ def verify(
         with Progress(*columns, console=progress_on, transient=True) as bar:
             task = bar.add_task("events compared", total=None)
             verdict = compare(
-                connection, source, key, lambda done, of: bar.update(task, completed=done, total=of), patience
+                connection,
+                source,
+                key,
+                lambda done, of: bar.update(task, completed=done, total=of or None),
+                patience,
             )
     return verdict.by_some_heads() if partial else verdict
 
@@ -91,7 +95,11 @@ async def export(
     with tell_on.status("reading the history") as status:
         async with _looking(settings, actor, "export", order_id) as connection:
             return await giving.exported(
-                connection, order_id, key, patience, lambda why: status.update(f"waiting: {why}")
+                lambda: nullcontext(connection),
+                order_id,
+                key,
+                patience,
+                lambda why: status.update(f"waiting: {why}"),
             )
 
 

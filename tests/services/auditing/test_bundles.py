@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,12 @@ PERSONAL = ("driver@example.com", "2A2 2345", "2A22345", "CZ58550000000012650980
 
 def exported(database, about, patience=0.0):
     """Export as the command does: as an auditor."""
+    return asyncio.run(as_auditor(database, lambda there: given(there, about.id, patience)))
 
-    return asyncio.run(as_auditor(database, lambda there: giving.exported(there, about.id, PUBLIC, patience)))
+
+def given(there, order_id, patience=0.0):
+    """Ask for a bundle over one connection."""
+    return giving.exported(lambda: nullcontext(there), order_id, PUBLIC, patience)
 
 
 async def as_auditor(database, ask_there):
@@ -144,6 +149,34 @@ def test_an_event_that_no_head_covers_can_not_be_exported(log):
     assert checked(exported(log.url, order)).holds
 
 
+def test_no_connection_is_held_while_a_head_is_waited_for(log, monkeypatch):
+    """Others have questions, and there are few connections."""
+    monkeypatch.setattr(giving, "_LOOK_SECONDS", 0.01)
+    order, held, seen = an_order(), [], []
+    record(log, order)
+
+    async def asked(there):
+        waits = asyncio.Event()
+
+        @asynccontextmanager
+        async def taking():
+            held.append(there)
+            yield there
+            held.pop()
+
+        def tell(_):
+            seen.append(list(held))
+            waits.set()
+
+        waiting = asyncio.create_task(giving.exported(taking, order.id, PUBLIC, 30.0, tell))
+        await waits.wait()
+        await asyncio.to_thread(keep, log.url)
+        return await waiting
+
+    assert checked(asyncio.run(as_auditor(log.url, asked))).holds
+    assert seen == [[]]  # and the history is read again once there is a head
+
+
 def test_a_history_that_there_is_not_can_not_be_exported(log):
     with pytest.raises(HistoryNotFound):
         exported(log.url, an_order())
@@ -160,7 +193,7 @@ def test_what_was_written_before_there_were_keys_is_not_carried_away(log):
     )
     keep(log.url)
     with pytest.raises(WrittenInTheClear):
-        asyncio.run(as_auditor(log.url, lambda there: giving.exported(there, order_id, PUBLIC, 0.0)))
+        asyncio.run(as_auditor(log.url, lambda there: given(there, order_id)))
     story = asyncio.run(as_auditor(log.url, lambda there: histories.read(there, order_id, PUBLIC)))
     told = histories.told(story, None, None)
     assert told.proven

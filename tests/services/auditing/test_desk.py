@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
+from eventstore_helpers import ask
 from follower_helpers import spoil
 from service import running_service, until
 from vignettes.domain import references
@@ -15,12 +16,14 @@ from vignettes.messages import audit
 from vignettes.messages.replies import REPLY_OF, Refused
 from vignettes.runtime.auditing import written
 from vignettes.runtime.embedded import EmbeddedNats
+from vignettes.services.auditing import desk
 from vignettes.services.auditing.checking_bundles import check
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ACTOR = "staff:anna"
+ACTOR = "staff:auditor-1"
 PLATE, EMAIL = "7X7 9876", "audited.driver@example.com"
+EARLIER = "SELECT count(*) FROM log.events WHERE notification_id < %s"
 FORMS = {each.subject: REPLY_OF[each] for each in audit.REPLY_OF_LOOK}
 
 
@@ -95,11 +98,13 @@ async def test_who_types_what_there_is_not_finds_nothing(look):
     assert PLATE not in kept
 
 
-async def test_a_history_tells_who_did_what_and_is_proven(look, order):
+async def test_a_history_tells_who_did_what_and_is_proven(look, order, service):
     await proven(look, order)
     reply = await look("history", order_id=order["order_id"])
     assert [event["type"] for event in reply["events"]] == ["OrderPlaced", "PaymentReceived"]
-    assert [event["leaf_index"] for event in reply["events"]] == [0, 1]
+    assert [event["leaf_index"] for event in reply["events"]] == [
+        ask(service.settings.database_url, EARLIER, event["position"])[0] for event in reply["events"]
+    ]
     placed = reply["events"][0]
     assert placed["sentence"].startswith(f"Order {order['order_number']} was placed: CZ-10D")
     assert placed["command_id"] == order["command_id"]
@@ -174,6 +179,15 @@ async def test_a_bundle_waits_for_the_head_that_covers_it(look, service):
     bundle = (await look("export", order_id=placed["order_id"]))["bundle"]
     checked = check(written(bundle).encode(), public_key(service), None)
     assert checked.problems == []
+
+
+async def test_what_no_message_can_carry_is_refused_with_the_way_out(look, order, monkeypatch):
+    monkeypatch.setattr(desk, "_LONGEST_REPLY", 500)
+    await proven(look, order)
+    for name in ("history", "export"):
+        error = (await look(name, order_id=order["order_id"]))["error"]
+        assert error["code"] == "conflict"
+        assert f"`vignettes audit {name}`" in error["message"]
 
 
 async def test_heads_are_told_with_the_key_that_checks_them(look, order, service):

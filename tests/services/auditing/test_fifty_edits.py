@@ -21,7 +21,7 @@ from eventstore_helpers import a_database, a_vault, a_writer, ask, placing, reco
 from vignettes.eventstore.orders import Orders
 from vignettes.services.auditing import kept_heads
 from vignettes.services.auditing.findings import Kind
-from vignettes.services.auditing.verifying import examine
+from vignettes.services.auditing.verifying import examine, stored
 
 # A superuser needs no more to do what it likes, in a transaction that each test takes back.
 UNLOCK = """
@@ -299,7 +299,7 @@ def an_event_with_the_log_closed_up(t):
     position = t.past.position(100)
     t.delete(100)
     t.run("UPDATE log.events SET notification_id = notification_id - 1 WHERE notification_id > %s", position)
-    return Kind.REORDERED, position + 1 - 1
+    return Kind.REORDERED, position
 
 
 # --- inserted
@@ -486,6 +486,13 @@ def a_node_of_the_ledger(t):
 
 
 @edit
+def a_node_too_many(t):
+    """The keeper could never extend this tile again."""
+    t.run("UPDATE ledger.tiles SET hashes = hashes || sha256('') WHERE level = 1")
+    return Kind.TILES, None
+
+
+@edit
 def the_end_of_the_ledger(t):
     t.run("DELETE FROM ledger.tiles WHERE level = 0 AND number > 0")
     return Kind.TILES, None
@@ -525,6 +532,34 @@ def a_head_signed_by_another_key(t):
     forged = signed_by(OTHER_KEY, t.past.heads[1])
     t.run("UPDATE ledger.heads SET note = %s WHERE size = %s", forged.note, forged.size)
     return Kind.STORED_HEAD_CHANGED, None
+
+
+@edit
+def a_head_of_another_key_that_tells_of_another_log(t):
+    """Before the first of ours, where those of an earlier key would be."""
+    head = t.past.heads[0]._replace(size=3, position=t.past.position(2))
+    t.run("INSERT INTO ledger.heads VALUES (%s, %s, %s, %s, %s)", *signed_by(OTHER_KEY, head))
+    return Kind.STORED_HEAD_FORGED, None
+
+
+@edit
+def a_head_of_another_key_amid_ours(t):
+    """Whatever it tells of."""
+    head = t.past.heads[1]
+    t.run("DELETE FROM ledger.heads WHERE size = %s", head.size)
+    t.lines(lambda lines: [lines[0], *lines[2:]])
+    t.run("INSERT INTO ledger.heads VALUES (%s, %s, %s, %s, %s)", *signed_by(OTHER_KEY, head))
+    return Kind.STORED_HEAD_FORGED, None
+
+
+@edit
+def the_signature_of_the_newest_head(t):
+    """In our name, after the last that is outside: no other key signs with the id of ours."""
+    head = t.past.heads[-1]
+    t.lines(lambda lines: lines[:-1])
+    spoilt = head.note[:-12] + "AAAAAAAAA==\n"
+    t.run("UPDATE ledger.heads SET note = %s WHERE size = %s", spoilt, head.size)
+    return Kind.STORED_HEAD_FORGED, None
 
 
 @edit
@@ -615,7 +650,8 @@ def past(postgres):
 def verified(tampering):
     """What a verification finds, in the middle of the transaction that tampers."""
     outside = kept_heads.read(tampering.file, tampering.key)
-    return examine(tampering.connection, outside, tampering.key, lambda *_: None)
+    inside = stored(tampering.connection)
+    return examine(tampering.connection, outside, inside, tampering.key, lambda *_: None)
 
 
 @pytest.fixture
@@ -673,7 +709,7 @@ def test_of_a_removed_event_the_answer_tells_what_it_was(postgres):
             connection.execute(UNLOCK)
             connection.execute("DELETE FROM log.events")
             outside = kept_heads.read(file_of(signed(url)), PUBLIC)
-            [found] = examine(connection, outside, PUBLIC, lambda *_: None).findings
+            [found] = examine(connection, outside, stored(connection), PUBLIC, lambda *_: None).findings
             connection.rollback()
     assert found.kind is Kind.REMOVED
     assert f"of {reply.order_id} was answered" in found.told

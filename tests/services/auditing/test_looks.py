@@ -15,7 +15,7 @@ OTHERS = (
     "vignettes_reader",
     "vignettes_ledger",
 )
-NOTE = "SELECT audit.note_look('staff:anna', 'history', NULL, '{}')"
+NOTE = "SELECT audit.note_look('staff:auditor-1', 'history', NULL, '{}')"
 CHANGES = (
     "UPDATE audit.looks SET actor = 'nobody'",
     "DELETE FROM audit.looks",
@@ -58,13 +58,13 @@ def test_an_auditor_sees_no_key(looked_at, table):
 def test_a_look_has_a_number_and_a_time_that_nobody_chooses(looked_at):
     [(number,)] = attempt(looked_at, AUDITOR, NOTE)
     assert number > 1
-    chosen = "INSERT INTO audit.looks (actor, what) VALUES ('staff:anna', 'history')"
+    chosen = "INSERT INTO audit.looks (actor, what) VALUES ('staff:auditor-1', 'history')"
     with pytest.raises(InsufficientPrivilege):
         attempt(looked_at, AUDITOR, chosen)
     [row] = attempt(
         looked_at, AUDITOR, "SELECT actor, what, looked_at > now() - interval '1 hour' FROM read.looks"
     )
-    assert row == ("staff:anna", "history", True)
+    assert row == ("staff:auditor-1", "history", True)
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,16 @@ NUMBER = "V6562305984"
         (f" {NUMBER.lower()} ", "number", NUMBER),
         (variable_symbol(NUMBER), "number", NUMBER),
         (creditor_reference(NUMBER), "number", NUMBER),
-        ("6562", "prefix", "V6562"),
-        ("v65623", "prefix", "V65623"),
+        ("6562", "prefix", "4 digits"),
+        ("v65623", "prefix", "5 digits"),
+        ("602 123 456", "prefix", "9 digits"),
         ("656", "vignette", None),
         ("CZ26-0048817", "vignette", None),
-        ("driver@example.com", "vignette", None),
-        ("Jana Nováková", "vignette", None),
+        ("CZ/0001", "vignette", None),
+        ("driver7@example.com", "nothing", None),
+        ("Their Name", "nothing", None),
+        ("No digit", "nothing", None),
+        ("7" * 41, "nothing", None),
     ],
 )
 def test_what_is_typed_is_understood(typed, kind, kept):
@@ -42,6 +46,11 @@ async def sought(database, typed):
     url = conninfo(database, "vignettes_auditor")
     async with await AsyncConnection.connect(url) as connection:
         return [each["order_id"] for each in await seeking.orders(connection, seeking.understood(typed))]
+
+
+async def test_what_can_be_nothing_of_ours_is_not_looked_for():
+    """Every order would have to be looked at."""
+    assert await seeking.orders(None, seeking.understood("driver7@example.com")) == []
 
 
 async def test_an_order_is_found_by_its_vignette(database, orders):

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
+from pydantic_core import to_json
 
+from vignettes.domain.errors import DomainError
 from vignettes.eventstore import heads
 from vignettes.messages import audit, replies
 from vignettes.services.auditing import looking, seeking, stories
@@ -26,6 +28,14 @@ from vignettes.services.edge import Endpoints
 QUEUE: Final = "audit"
 #: How long an export waits for a head at most, whoever asks waits as well.
 _LONGEST_WAIT = 20.0
+#: In bytes: a message of NATS may have 1 MB, with its headers (`max_payload`).
+_LONGEST_REPLY = 1_000_000
+
+
+class TooLong(DomainError):
+    """It is longer than a message may be: take it with `vignettes audit export`, or `vignettes audit history`."""
+
+    code = "conflict"
 
 
 class AuditDesk:
@@ -71,7 +81,7 @@ class AuditDesk:
             asked, "history", asked.order_id, until=until, version=asked.version
         ) as connection:
             story = await stories.read(connection, asked.order_id, self._key)
-        return stories.told(story, asked.until, asked.version)
+        return _fitting(stories.told(story, asked.until, asked.version))
 
     async def _prove(self, asked: audit.ProveHistory, _: UUID | None) -> BaseModel:
         async with self._looking(asked, "prove", asked.order_id) as connection:
@@ -81,9 +91,10 @@ class AuditDesk:
         return _proof(found)
 
     async def _export(self, asked: audit.ExportBundle, _: UUID | None) -> BaseModel:
-        async with self._looking(asked, "export", asked.order_id) as connection:
-            bundle = await exported(connection, asked.order_id, self._key, self._patience)
-        return audit.BundleGiven(bundle=bundle)
+        async with self._looking(asked, "export", asked.order_id):
+            pass
+        bundle = await exported(self._pool.connection, asked.order_id, self._key, self._patience)
+        return _fitting(audit.BundleGiven(bundle=bundle))
 
     async def _heads(self, asked: audit.AskHeads, _: UUID | None) -> BaseModel:
         async with self._looking(asked, "heads", None, limit=asked.limit) as connection:
@@ -118,6 +129,13 @@ class AuditDesk:
         async with self._pool.connection() as connection:
             await looking.note(connection, asked.actor, what, order_id, **details)
             yield connection
+
+
+def _fitting(reply: BaseModel) -> BaseModel:
+    """Return a reply that a message can carry. Raises TooLong."""
+    if len(to_json(reply)) > _LONGEST_REPLY:
+        raise TooLong
+    return reply
 
 
 def _proof(found: Proven) -> audit.HistoryProven:

@@ -1,5 +1,6 @@
 """Heads as they are kept outside, and whether they agree with one another and with those that the database holds."""
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from vignettes.services.auditing.findings import Finding, Kind
 from vignettes.services.auditing.outside import HEADS_FILE, Signed
 
 _FETCHED_WITHIN = 30.0
+_KEY_ID_BYTES = 4
 #: As far a clock may be set back that runs fast.
 _SET_BACK = timedelta(minutes=1)
 
 #: Gives the text of heads.jsonl as it is now.
 Source = Callable[[], str]
+#: Is called at each head: signatures take their time. May raise to stop.
+Step = Callable[[], None]
 
 
 class NoSource(Exception):
@@ -58,6 +62,10 @@ class Outside:
 
     heads: dict[int, tuple[Head, str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    #: Of the database's own: those that another key may have signed, before ours or after it.
+    others: list[Signed] = field(default_factory=list)
+    #: How many characters of the file these are.
+    length: int = 0
 
     @property
     def last(self) -> int:
@@ -65,17 +73,20 @@ class Outside:
         return max(self.heads, default=0)
 
 
-def read(text: str, key: Ed25519PublicKey) -> Outside:
+def read(text: str, key: Ed25519PublicKey, step: Step = lambda: None) -> Outside:
     """Read heads.jsonl. Its last line, while it is being written, has no end yet: it is left for the next time."""
-    found, lines = Outside(), text.split("\n")[:-1]
+    found, lines = Outside(length=text.rfind("\n") + 1), text.split("\n")[:-1]
     before: Head | None = None
     for number, line in enumerate(lines, start=1):
+        step()
         try:
             head, note = _opened(line, key)
         except ForgedHead as forged:
             told = f"Line {number} of the heads: {forged}"
             found.findings.append(Finding(Kind.HEAD_FORGED, told))
             continue
+        if found.heads.get(head.size) == (head, note):
+            continue  # the very same again, as two processes write it that hand out at once: it tells nothing new
         found.findings += _in_order(number, before, head, found.heads)
         found.heads.setdefault(head.size, (head, note))
         before = head
@@ -112,14 +123,26 @@ def _in_order(
         yield Finding(Kind.HEADS_DISORDERED, told, head=head.size)
 
 
-def held_against(outside: Outside, inside: Sequence[Signed], key: Ed25519PublicKey) -> list[Finding]:
+def held_against(
+    outside: Outside, inside: Sequence[Signed], key: Ed25519PublicKey, step: Step
+) -> list[Finding]:
     """Compare with the heads that the database holds, and take those in that are signed and are missing outside."""
     stored = {each.size: each for each in inside}
     findings = [
         finding for size, kept in outside.heads.items() for finding in _stored(size, kept[1], stored, kept[0])
     ]
-    missing = sorted(stored.keys() - outside.heads.keys())
-    findings += [_only_stored(stored[size], outside, key) for size in missing]
+    unknown = []
+    for size in sorted(stored.keys() - outside.heads.keys()):
+        step()
+        try:
+            head = heads.opened(stored[size].note, key)
+        except ForgedHead:
+            unknown.append(stored[size])
+        else:
+            findings.append(_only_stored(stored[size], head, outside))
+    outside.others = _of_other_keys(unknown, outside)
+    others = {row.size for row in outside.others}
+    findings += [forged(row) for row in unknown if row.size not in others]
     return sorted(findings, key=lambda each: each.head or 0)
 
 
@@ -144,12 +167,7 @@ def _stored(size: int, note: str, stored: Mapping[int, Signed], head: Head) -> I
         yield Finding(Kind.STORED_HEAD_CHANGED, told, head=size)
 
 
-def _only_stored(row: Signed, outside: Outside, key: Ed25519PublicKey) -> Finding:
-    try:
-        head = heads.opened(row.note, key)
-    except ForgedHead:
-        told = f"The head of {row.size} events that the database holds was not signed by the key."
-        return Finding(Kind.STORED_HEAD_FORGED, told, head=row.size)
+def _only_stored(row: Signed, head: Head, outside: Outside) -> Finding:
     if row != Signed(head.size, head.position, head.root, head.at, row.note):
         told = f"In the database the head of {row.size} events tells other than its note."
         return Finding(Kind.STORED_HEAD_CHANGED, told, head=row.size)
@@ -158,3 +176,35 @@ def _only_stored(row: Signed, outside: Outside, key: Ed25519PublicKey) -> Findin
         f"The head of {row.size} events, signed {row.at}, is in the database and not outside: those were cut."
     )
     return Finding(Kind.HEADS_CUT, told, head=row.size)
+
+
+def forged(row: Signed) -> Finding:
+    """Tell of a head in the database that nobody has signed whom we know, and that proves nothing."""
+    told = f"The head of {row.size} events that the database holds was not signed by the key."
+    return Finding(Kind.STORED_HEAD_FORGED, told, head=row.size)
+
+
+def _of_other_keys(rows: Sequence[Signed], outside: Outside) -> list[Signed]:
+    """Return those that the key before ours may have signed, or the one after it: never amid ours, nor in our name."""
+    if not outside.heads:
+        return []
+    first, last = min(outside.heads), outside.last
+    ours = _key_ids(outside.heads[last][1])
+    return [row for row in rows if not first <= row.size <= last and _is_of_another(row, ours)]
+
+
+def _is_of_another(row: Signed, ours: set[bytes]) -> bool:
+    """Tell whether a note says what stands beside it, and claims to be signed by other keys than ours."""
+    origin = row.note.partition("\n")[0]
+    told = Head(origin, row.size, row.root, row.position, row.at).text
+    by = _key_ids(row.note)
+    return row.note.startswith(f"{told}\n") and bool(by) and ours.isdisjoint(by)
+
+
+def _key_ids(note: str) -> set[bytes]:
+    """Return which keys a note claims to be signed by; none where that can't be read."""
+    lines = note.rpartition("\n\n")[2].splitlines()
+    try:
+        return {base64.b64decode(each.rpartition(" ")[2])[:_KEY_ID_BYTES] for each in lines}
+    except ValueError:
+        return set()

@@ -10,6 +10,8 @@ from psycopg.rows import dict_row
 
 from vignettes.domain.references import parse_number
 
+#: Whatever a country prints on a vignette, it has a digit, and nothing that only addresses and sentences have.
+_OF_VIGNETTE = re.compile(r"(?=[^0-9]*[0-9])[A-Z0-9][A-Z0-9 ./_#-]{2,39}", re.ASCII | re.IGNORECASE)
 _SHORTEST_PREFIX, _DIGITS_OF_NUMBER = 4, 10
 _PREFIX = re.compile(rf"V?([0-9]{{{_SHORTEST_PREFIX},{_DIGITS_OF_NUMBER}}})", re.ASCII)
 
@@ -33,11 +35,12 @@ _ISSUED: LiteralString = _SELECT + "WHERE vignette_number = %(text)s" + _LAST_FI
 class Wanted:
     """What somebody typed, as it was understood."""
 
-    #: `id`, `number`, `prefix` or `vignette`.
+    #: `id`, `number`, `prefix`, `vignette` or `nothing`.
     kind: str
-    query: LiteralString
+    #: None where nothing can be found by it: not every text is worth a look at all orders.
+    query: LiteralString | None
     values: dict[str, Any]
-    #: What of it may be kept. Not what could be anything: people type names and addresses as well.
+    #: What of it may be kept. Not what could be anything: people type names, addresses and telephone numbers as well.
     kept: str | None
 
 
@@ -55,12 +58,16 @@ def understood(typed: str) -> Wanted:
     if found := _PREFIX.fullmatch(text.upper()):
         begin = f"V{found[1]}"
         end = begin[:-1] + chr(ord(begin[-1]) + 1)
-        return Wanted("prefix", _BEGINNING, {"text": begin, "end": end}, begin)
-    return Wanted("vignette", _ISSUED, {"text": typed.strip()}, None)
+        return Wanted("prefix", _BEGINNING, {"text": begin, "end": end}, f"{len(found[1])} digits")
+    if _OF_VIGNETTE.fullmatch(typed.strip()):
+        return Wanted("vignette", _ISSUED, {"text": typed.strip()}, None)
+    return Wanted("nothing", None, {}, None)
 
 
 async def orders(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
     """Return the orders that it stands for. Digits that are no number's beginning may be a vignette's."""
+    if wanted.query is None:
+        return []
     found = await _rows(connection, wanted.query, wanted.values)
     if not found and wanted.kind in {"prefix", "number"}:
         found = await _rows(connection, _ISSUED, {"text": wanted.values["text"].removeprefix("V")})

@@ -35,6 +35,10 @@ FROM log.events ORDER BY notification_id, originator_id, originator_version
 _LEAVES: LiteralString = "SELECT number, hashes, positions FROM ledger.tiles WHERE level = 0 ORDER BY number"
 _UPPER: LiteralString = "SELECT level, number, hashes FROM ledger.tiles WHERE level > 0"
 _HEADS: LiteralString = "SELECT size, position, root, at, note FROM ledger.heads ORDER BY size"
+# Some statements look at all of the log, and between them signatures are checked for as long.
+_UNBOUNDED: LiteralString = (
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 _COUNT: LiteralString = "SELECT count(*) FROM log.events"
 # Of each order, bank payment and case: versions from 1 on without gap, each at a later position.
 _VERSIONS: LiteralString = """
@@ -62,6 +66,8 @@ class Verdict:
     covered: int
     heads: int
     agreed: int
+    #: Heads of the database that another key has signed, and that tell of the same log: they prove nothing here.
+    others: int
     fingerprint: str
     findings: tuple[Finding, ...]
     #: How many more events differ than are named.
@@ -90,26 +96,36 @@ def verify(
     patience: float = PATIENCE_SECONDS,
 ) -> Verdict:
     """Verify the log over one connection that no transaction is open on. Raises NoSource."""
-    outside = kept_heads.read(source(), key)  # before the snapshot: it must hold all that these tell of
+    # Before the snapshot: it must hold all that these tell of.
+    outside = kept_heads.read(source(), key, lambda: progress(0, 0))
     connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
     connection.set_read_only(True)
     with connection.transaction():
-        _wait_for_the_last(connection, outside, source, key, patience)
-        return examine(connection, outside, key, progress)
+        connection.execute(_UNBOUNDED)
+        inside = stored(connection)
+        _wait_for_the_last(inside, outside, source, key, patience)
+        return examine(connection, outside, inside, key, progress)
 
 
 def examine(
-    connection: Connection[Any], outside: Outside, key: Ed25519PublicKey, progress: Progress
+    connection: Connection[Any],
+    outside: Outside,
+    inside: Sequence[Signed],
+    key: Ed25519PublicKey,
+    progress: Progress,
 ) -> Verdict:
-    """Verify the log as the transaction sees it that is open on a connection."""
-    connection.execute("SET LOCAL statement_timeout = 0")  # some statements look at all of the log
+    """Verify the log as the transaction sees it that is open on a connection, with the heads that this holds."""
     is_proven_outside = bool(outside.heads)
-    findings = [*outside.findings, *kept_heads.held_against(outside, _stored(connection), key)]
+    findings = [
+        *outside.findings,
+        *kept_heads.held_against(outside, inside, key, lambda: progress(0, 0)),
+    ]
     all_heads = [outside.heads[size][0] for size in sorted(outside.heads)]
-    upper = _Upper(connection)
-    seen = walk(_rows(connection, progress), upper.passing(_leaves(connection)), all_heads)
-    compared = named(seen)
+    upper, others = _Upper(connection), _Others(outside.others)
+    leaves = others.passing(upper.passing(_leaves(connection)))
+    compared = named(walk(_rows(connection, progress), leaves, all_heads))
     told = [*_known(connection, compared.findings), *upper.findings, *_shape(connection)]
+    findings += [kept_heads.forged(row) for row in others.wrong]
     if compared.events and not is_proven_outside:
         findings.append(Finding(Kind.NO_HEADS, "No head is kept outside that could prove anything."))
     return Verdict(
@@ -117,6 +133,7 @@ def examine(
         covered=compared.covered,
         heads=len(all_heads),
         agreed=compared.agreed,
+        others=others.right,
         fingerprint=heads.fingerprint(key),
         findings=(*told, *findings),
         more=compared.more,
@@ -124,19 +141,22 @@ def examine(
 
 
 def _wait_for_the_last(
-    connection: Connection[Any], outside: Outside, source: Source, key: Ed25519PublicKey, patience: float
+    inside: Sequence[Signed], outside: Outside, source: Source, key: Ed25519PublicKey, patience: float
 ) -> None:
     """Wait until those heads are outside that were signed between two looks: the database has each a moment before."""
-    stored, end = {each.size: each for each in _stored(connection)}, time.monotonic() + patience
-    last = stored[max(stored)] if stored else None
+    sizes, end = {each.size for each in inside}, time.monotonic() + patience
+    last = inside[-1] if inside else None
     while kept_heads.is_to_come(last, outside, key) and time.monotonic() < end:
         time.sleep(_AGAIN_SECONDS)
-        for size, kept in kept_heads.read(source(), key).heads.items():
-            if size in stored:  # a later one tells of more than this snapshot holds
+        added = kept_heads.read(source()[outside.length :], key)
+        outside.length += added.length
+        for size, kept in added.heads.items():
+            if size in sizes:  # a later one tells of more than this snapshot holds
                 outside.heads.setdefault(size, kept)
 
 
-def _stored(connection: Connection[Any]) -> list[Signed]:
+def stored(connection: Connection[Any]) -> list[Signed]:
+    """Return the heads that the database holds, in order of their sizes."""
     with connection.cursor(row_factory=args_row(Signed)) as cursor:
         return cursor.execute(_HEADS).fetchall()
 
@@ -196,13 +216,50 @@ class _Upper:
 
     @property
     def findings(self) -> list[Finding]:
+        longer = [each for each in sorted(self._kept) if each not in self._wrong and self._is_longer(each)]
         return [
             Finding(
                 Kind.TILES,
                 f"Tile {each.number} of level {each.level} of the ledger is not what its leaves make: proofs fail.",
             )
-            for each in self._wrong
+            for each in (*self._wrong, *longer)
         ]
+
+    def _is_longer(self, tile: TileId) -> bool:
+        """Tell whether a tile holds more than there is to hold: its keeper could never extend it."""
+        return len(self._kept[tile]) > (self._added[tile.level] - tile.number * WIDTH) * HASH_BYTES
+
+
+class _Others:
+    """Heads that another key has signed: an earlier one of ours, or not.
+
+    Without that key they prove nothing. But whether they tell of this log can be told, and no more is asked of them.
+    """
+
+    def __init__(self, rows: Sequence[Signed]) -> None:
+        self._rows = {row.size: row for row in rows}
+        self._last = max(self._rows, default=0)
+        self.right = 0
+
+    def passing(self, leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+        """Yield leaves, and compare the heads with what is made of them."""
+        tree = Frontier()
+        for leaf in leaves:
+            if tree.size < self._last:
+                tree.add(leaf.hash)
+                self._compare(tree, leaf)
+            yield leaf
+
+    def _compare(self, tree: Frontier, leaf: Leaf) -> None:
+        row = self._rows.get(tree.size)
+        if row is not None and (row.root, row.position) == (tree.root, leaf.position):
+            del self._rows[tree.size]
+            self.right += 1
+
+    @property
+    def wrong(self) -> list[Signed]:
+        """Those that tell of another log."""
+        return list(self._rows.values())
 
 
 def _shape(connection: Connection[Any]) -> list[Finding]:
