@@ -11,7 +11,7 @@ from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import httpx
 from fastapi import FastAPI, Request
@@ -41,6 +41,8 @@ from vignettes.services.web.visits import Visits
 
 ORIGIN = "https://vignettes.example"
 KEY = bytes(range(32))
+#: With what a header takes only if it is encoded.
+SECRET = "a client's secret, 100 %+:"
 GROUPS = {"ops-team": StaffRole.OPERATOR, "audit-team": StaffRole.AUDITOR}
 _FORM = re.compile(r'<form\b[^>]*action="([^"]*)"[^>]*>.*?</form>', re.DOTALL)
 
@@ -90,7 +92,7 @@ class Site:
         return httpx.AsyncClient(transport=transport, base_url=self.origin, headers={**BROWSER, **headers})
 
 
-def member(file: Path, name: str = "anna", *roles: StaffRole) -> str:
+def member(file: Path, name: str = "member", *roles: StaffRole) -> str:
     """Add somebody to a staff file, an auditor unless it is said, and return the token."""
     return add(file, name, roles or [StaffRole.AUDITOR], replace=True)
 
@@ -121,10 +123,10 @@ class IdentityProvider:
     """Speaks OpenID Connect over HTTP: signs in whoever comes, and says of them what a test wants."""
 
     key: RSAKey
-    secret: str | None = "a client's secret"
+    secret: str | None = SECRET
     issuer: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
-    answer: dict[str, str] = field(default_factory=dict)
+    answer: dict[str, str | None] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     signed: Any = None
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -159,7 +161,8 @@ class IdentityProvider:
         code = f"code-{len(self.asked)}"
         self.codes[code] = asked
         back = {"code": code, "state": asked["state"], "iss": self.issuer, **self.answer}
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(back)}", 303)
+        said = {name: each for name, each in back.items() if each is not None}
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(said)}", 303)
 
     async def _token(self, request: Request) -> JSONResponse:
         said = {name: each[0] for name, each in parse_qs((await request.body()).decode()).items()}
@@ -167,7 +170,7 @@ class IdentityProvider:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(said["code_verifier"].encode()).digest())
         if asked is None or asked["code_challenge"] != challenge.decode().rstrip("="):
             return JSONResponse({"error": "invalid_grant"}, 400)
-        if self.secret and request.headers.get("authorization") != _basic("vignettes", self.secret):
+        if self.secret and _basic(request.headers.get("authorization", "")) != ["vignettes", self.secret]:
             return JSONResponse({"error": "invalid_client"}, 401)
         return JSONResponse({"id_token": self._id_token(asked["nonce"]), "token_type": "Bearer"})
 
@@ -180,7 +183,7 @@ class IdentityProvider:
             "exp": now + 300,
             "iat": now,
             "nonce": nonce,
-            "preferred_username": "Jana@Example.com",
+            "preferred_username": "Member@Example.com",
             "groups": ["everybody", "audit-team"],
         }
         claims = {name: each for name, each in {**usual, **self.claims}.items() if each is not None}
@@ -211,8 +214,10 @@ def _json(value: Any) -> bytes:
     return JSONResponse(value).body
 
 
-def _basic(name: str, secret: str) -> str:
-    return httpx.BasicAuth(name, secret)._auth_header
+def _basic(header: str) -> list[str]:
+    """Return the name and the secret of a header, read as RFC 6749, 2.3.1 says."""
+    decoded = base64.b64decode(header.removeprefix("Basic ")).decode()
+    return [unquote_plus(each) for each in decoded.split(":")]
 
 
 @asynccontextmanager

@@ -180,9 +180,18 @@ async def is_fit(page):
 
 async def test_everybody_can_use_the_pages_of_auditors(signed_in, order):
     page = await signed_in("/audit", PHONE)
-    for below in ("", "?find=V65", "/looks", "/nothing", "/{order_id}?version=1"):
+    for below in ("", "/looks", "/nothing", "/{order_id}?version=1"):
         await page.goto(f"/audit{below.format(**order)}")
         await is_fit(page)
+
+
+async def test_what_is_looked_for_stands_in_no_address(signed_in, service):
+    page = await signed_in("/audit", PHONE)
+    await page.locator("#find").fill("nobody@example.com")
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator("#found-title")).to_have_text("Nothing found")
+    await expect(page).to_have_url(f"{service.settings.public_url}/audit")
+    await is_fit(page)
 
 
 async def test_everybody_can_use_the_way_in(open_page):

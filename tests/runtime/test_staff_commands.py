@@ -39,17 +39,17 @@ def mode(path):
 
 
 def test_members_are_added_listed_and_removed(vignettes, file):
-    added = vignettes("add", "anna", "--role", "operator", "--role", "auditor")
+    added = vignettes("add", "duty-1", "--role", "operator", "--role", "auditor")
     [token] = [word for word in added.stdout.split() if word.startswith("vst_")]
     assert f"VIGNETTES_STAFF_FILE={file}" in added.stdout
     assert (mode(file), mode(file.parent)) == (0o600, 0o700)
     assert token not in file.read_text()
-    assert staffing.members(file)["anna"].token_sha256 == digest_of(token)
+    assert staffing.members(file)["duty-1"].token_sha256 == digest_of(token)
     [listed] = json.loads(vignettes("list", "--json").stdout)
-    assert (listed["name"], listed["roles"]) == ("anna", ["auditor", "operator"])
-    assert "member already" in str(vignettes("add", "anna", "--role", "viewer").exception)
-    assert json.loads(vignettes("remove", "anna", "--json").stdout) == {"removed": "anna"}
-    assert "not a member" in str(vignettes("remove", "anna").exception)
+    assert (listed["name"], listed["roles"]) == ("duty-1", ["auditor", "operator"])
+    assert "member already" in str(vignettes("add", "duty-1", "--role", "viewer").exception)
+    assert json.loads(vignettes("remove", "duty-1", "--json").stdout) == {"removed": "duty-1"}
+    assert "not a member" in str(vignettes("remove", "duty-1").exception)
     assert "Nobody" in vignettes("list").stdout
 
 
@@ -60,9 +60,9 @@ def test_a_name_that_could_not_stand_in_the_history_is_a_misuse(vignettes, file,
 
 
 def test_a_member_may_be_given_other_roles_and_a_new_token(file):
-    old = staffing.add(file, "anna", [StaffRole.VIEWER])
-    new = staffing.add(file, "anna", [StaffRole.AUDITOR], replace=True)
-    entry = staffing.members(file)["anna"]
+    old = staffing.add(file, "duty-1", [StaffRole.VIEWER])
+    new = staffing.add(file, "duty-1", [StaffRole.AUDITOR], replace=True)
+    entry = staffing.members(file)["duty-1"]
     assert new != old
     assert (entry.roles, entry.token_sha256) == ({StaffRole.AUDITOR}, digest_of(new))
 
@@ -75,7 +75,7 @@ def test_administrators_at_the_same_time_do_not_undo_each_other(file):
 
 
 def test_a_file_that_could_not_be_written_is_as_it_was(file, monkeypatch):
-    staffing.add(file, "anna", [StaffRole.VIEWER])
+    staffing.add(file, "duty-1", [StaffRole.VIEWER])
     before = file.read_bytes()
 
     def fail(_):
@@ -83,16 +83,16 @@ def test_a_file_that_could_not_be_written_is_as_it_was(file, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(staffing.StaffRefused, match="No space left"):
-        staffing.add(file, "boris", [StaffRole.VIEWER])
+        staffing.add(file, "duty-2", [StaffRole.VIEWER])
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_broken_file_is_not_written_over(file):
-    staffing.add(file, "anna", [StaffRole.VIEWER])
+    staffing.add(file, "duty-1", [StaffRole.VIEWER])
     file.write_text("[members")
     with pytest.raises(staffing.StaffRefused, match=r"staff\.toml can't be used"):
-        staffing.add(file, "boris", [StaffRole.VIEWER])
+        staffing.add(file, "duty-2", [StaffRole.VIEWER])
     assert file.read_text() == "[members"
 
 

@@ -11,10 +11,11 @@ from service import until
 from vignettes.messages import events
 from vignettes.services import reconciling, streams
 from vignettes.services.publishing import PublishedView
-from vignettes.services.reconciling import NeverPublished, Reconciling
+from vignettes.services.reconciling import NeverPublished, Reconciling, Unanswered
 
 #: As in production it would be two minutes: the stream remembers for so long what it has been given.
 WINDOW_SECONDS = 1.0
+LONGER_SECONDS = 3.0
 DURABLE = "shop"
 
 
@@ -79,6 +80,10 @@ async def delete(client, *sequences):
         await client.jetstream().delete_msg(events.STREAM, sequence)
 
 
+def by_id(told):
+    return told.id
+
+
 def counts(found):
     return (found.missing, found.repeated, found.strange)
 
@@ -95,17 +100,42 @@ async def test_half_of_the_stream_is_published_again_under_the_same_ids(
     published, client, reconciling_, steps
 ):
     """To the byte; a consumer that was there before gets just what was lost. The stream says "duplicate" at first."""
-    lost = published[::2]
+    lost, first = published[::2], await client.jetstream().get_msg(events.STREAM, seq=1)
     await delete(client, *range(1, len(published) + 1, 2))
     found = await reconciling_.compare()
     assert counts(found) == (len(lost), 0, 0)
     assert found.named[0].startswith("position 1 ")
+    await remembered_and_gone(client, first)
     done = await reconciling_.republish(found, a_vault())
     assert (done.published, done.refused) == (len(lost), 0)
-    assert done.waited_seconds > WINDOW_SECONDS
+    assert done.waited_seconds > LONGER_SECONDS
     assert any(what.startswith("waiting until the stream forgets") for what, _, _ in steps)
-    assert await consumed(client) == lost
+    # What the stream remembered comes after what it had forgotten by then.
+    assert sorted(await consumed(client), key=by_id) == sorted(lost, key=by_id)
     assert counts(await reconciling_.compare()) == (0, 0, 0)
+
+
+async def remembered_and_gone(client, message):
+    """Let the stream remember a message from this moment on, and not have it: it may have forgotten it meanwhile.
+
+    For as long as a busy machine may take to publish it anew.
+    """
+    known = (await client.jetstream().stream_info(events.STREAM)).config
+    await client.jetstream().update_stream(replace(known, duplicate_window=LONGER_SECONDS))
+    await until(lambda: forgotten(client.jetstream(), message))
+    await delete(client, (await client.jetstream().stream_info(events.STREAM)).state.last_seq)
+
+
+async def test_a_server_that_does_not_answer_is_told_as_such(published, client, reconciling_, monkeypatch):
+    """And not as if the whole examination had taken too long."""
+    await delete(client, 1)
+    found = await reconciling_.compare()
+    monkeypatch.setattr(reconciling, "_PATIENCE_SECONDS", 0)
+    with pytest.raises(Unanswered, match="acknowledged nothing for 0 s, after 0 that are in the stream now"):
+        await reconciling_.republish(found, a_vault())
+    monkeypatch.setattr(reconciling, "_PAGE_SECONDS", 0)
+    with pytest.raises(Unanswered, match="sent nothing for 0 s"):
+        await reconciling_.compare()
 
 
 async def test_a_stream_that_is_gone_is_filled_anew_without_a_wait(published, client, reconciling_):

@@ -1,7 +1,8 @@
 """Who may do what in the database: as it is, and as it must be (privileges.txt, made by `python -m tools.privileges`).
 
 Each line is what follows GRANT: `SELECT ON TABLE log.events TO vignettes_auditor`; or names a trigger of the log's own
-protection, or a function by what it does. Tables of editions come and go, and are alike: they are told apart.
+protection, a rule, or a function or view by what it does. Tables of editions come and go, and are alike: they are told
+apart.
 """
 
 from collections.abc import Iterator
@@ -60,14 +61,31 @@ SELECT pg_get_triggerdef(t.oid)
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT t.tgisinternal AND n.nspname = ANY(%(ours)s) AND n.nspname <> 'edition'
 """
-# A function whose text was replaced keeps its name and its rights: the triggers' would let everything pass.
+_RULES: LiteralString = """
+SELECT format('RULE %%I ON TABLE %%I.%%I', r.rulename, n.nspname, c.relname)
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%(ours)s) AND r.rulename <> '_RETURN'
+"""
+# A function whose text was replaced keeps its name and its rights: the triggers' would let everything pass. Without its
+# own search_path one that acts as its owner would act on whatever its caller has made.
 _FUNCTIONS: LiteralString = """
 SELECT format('FUNCTION %%I.%%I(%%s)%%s IS %%s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid),
               CASE WHEN p.prosecdef THEN ' SECURITY DEFINER' ELSE '' END,
               left(encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), 'UTF8')), 'hex'), 16))
+       || coalesce(' SET ' || array_to_string(p.proconfig, ' SET '), '')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = ANY(%(ours)s)
 """
+# What a view hides, whoever reads it does not miss. The number of an edition is another wherever it was built anew.
+_VIEWS: LiteralString = """
+SELECT format('VIEW %%I.%%I IS %%s', n.nspname, c.relname, left(encode(sha256(convert_to(
+                  regexp_replace(pg_get_viewdef(c.oid), '(edition\\.[a-z_]+)_[0-9]+', '\\1', 'g'),
+              'UTF8')), 'hex'), 16))
+       || coalesce(' SET ' || array_to_string(c.reloptions, ' SET '), '')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%(ours)s) AND c.relkind = 'v'
+"""
+_OTHERS = (_TRIGGERS, _RULES, _FUNCTIONS, _VIEWS)
 
 
 async def standing(connection: AsyncConnection) -> set[str]:
@@ -75,7 +93,7 @@ async def standing(connection: AsyncConnection) -> set[str]:
     grants = [
         line for line, space in await _rows(connection, _GRANTS) if space != "edition" or "SCHEMA" in line
     ]
-    others = [line for query in (_TRIGGERS, _FUNCTIONS) for (line,) in await _rows(connection, query)]
+    others = [line for query in _OTHERS for (line,) in await _rows(connection, query)]
     return {*grants, *others}
 
 

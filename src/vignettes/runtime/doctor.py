@@ -32,7 +32,7 @@ from vignettes.runtime.doctoring import (
 from vignettes.runtime.doctoring.finding import Finding, State, skipped, wrong
 from vignettes.runtime.doctoring.patient import NotThere, Patient
 from vignettes.runtime.settings import ConfigurationError, Settings
-from vignettes.services.reconciling import Tell
+from vignettes.services.reconciling import Tell, Unanswered
 
 Look = Callable[[Patient], Awaitable[list[Finding]]]
 
@@ -149,13 +149,20 @@ async def _bounded(check: Check, patient: Patient, *, repair: bool) -> list[Find
         return [skipped(check.name, lacking)]
     look = check.mend if repair and check.mend else check.look
     way = f"See what hangs: look in the logs, then run: vignettes doctor --only {check.name}"
+    limit = asyncio.timeout(check.seconds)
     try:
-        async with asyncio.timeout(check.seconds):
+        async with limit:
             return await look(patient)
     except NotThere as error:
         return [skipped(check.name, str(error))]
     except TimeoutError:
-        return [wrong(check.name, f"gave no answer within {check.seconds:.0f} s", way)]
+        # What a look asks has less time than the look.
+        told = (
+            f"gave no answer within {check.seconds:.0f} s" if limit.expired() else "was not answered in time"
+        )
+        return [wrong(check.name, told, way)]
+    except Unanswered as error:
+        return [wrong(check.name, f"NATS: {error}", f"Once it answers, run the same again. {way}")]
     except (psycopg.errors.InsufficientPrivilege, psycopg.OperationalError) as error:
         if isinstance(error, psycopg.OperationalError) and "set role" not in str(error):
             return [wrong(check.name, f"PostgreSQL: {_first_line(error)}", way)]

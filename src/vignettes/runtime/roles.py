@@ -19,9 +19,13 @@ from vignettes.runtime.support_roles import support
 from vignettes.runtime.web_roles import web
 
 if TYPE_CHECKING:
-    from vignettes.eventstore.personal import Vault
+    from vignettes.eventstore.append import Numbers
+    from vignettes.eventstore.personal import BlindIndex, Vault
     from vignettes.projections.view import View
     from vignettes.runtime.process import Process, Running
+    from vignettes.runtime.settings import Settings
+    from vignettes.services.deciding import Deciding
+    from vignettes.services.outages import KnownOutages
 
 #: The roles of the service; the sandbox is one more, for local runs.
 ROLES: Final = (
@@ -36,7 +40,6 @@ async def _ordering(built: "Process") -> "Running":
     from vignettes.eventstore.journal import Journal
     from vignettes.eventstore.orders import Orders
     from vignettes.services.calling import Calling
-    from vignettes.services.deciding import Deciding, Payee, Policy
     from vignettes.services.grouping import GroupWriter
     from vignettes.services.linking import LinkDesk
     from vignettes.services.links import BodyHash, Links
@@ -53,13 +56,10 @@ async def _ordering(built: "Process") -> "Running":
     built.stack.push_async_callback(appender.close)
     pool = await built.pool("vignettes_writer", "queries", 8)
     outages = KnownOutages(built.conninfo("vignettes_writer", "outages"))
-    lookup = index(root)
-    payee = Payee(settings.payee_name, settings.payee_iban)
-    policy = Policy(terms(settings), settings.consent_needed)
-    made = Links(settings.public_url, root)
+    lookup, made = index(root), Links(settings.public_url, root)
     ordering = Ordering(
         GroupWriter(appender.execute_all),
-        Deciding(policy, payee, numbers.next, outages, lookup.vehicle),
+        _deciding(settings, numbers, outages, lookup),
         made,
         BodyHash(root),
         Reading(pool, orders, writing(settings, root), lookup),
@@ -71,6 +71,16 @@ async def _ordering(built: "Process") -> "Running":
     linking = LinkDesk(pool, lookup, made, Calling(built.client))
     linking.register(built.endpoints)
     return Together("ordering", [ordering, outages, linking])
+
+
+def _deciding(
+    settings: "Settings", numbers: "Numbers", outages: "KnownOutages", lookup: "BlindIndex"
+) -> "Deciding":
+    from vignettes.services.deciding import Deciding, Payee, Policy
+
+    payee = Payee(settings.payee_name, settings.payee_iban)
+    policy = Policy(terms(settings), settings.consent_needed)
+    return Deciding(policy, payee, numbers.next, outages, lookup.vehicle)
 
 
 async def _projecting(built: "Process") -> "Running":

@@ -21,7 +21,7 @@ def _named(text: str) -> str:
 
 
 Name = Annotated[
-    str, typer.Argument(parser=_named, metavar="NAME", help="As the history is to call them, such as anna.")
+    str, typer.Argument(parser=_named, metavar="NAME", help="As the history is to call them, such as duty-1.")
 ]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vignettes.runtime.process import Process, Running
     from vignettes.runtime.settings import Settings
     from vignettes.services.web.customers import Customers
+    from vignettes.services.web.following import Following
     from vignettes.services.web.staff_openid import OpenId
     from vignettes.services.web.staff_pages import StaffPages
     from vignettes.services.web.staff_tokens import Tokens
@@ -35,28 +36,15 @@ async def web(built: "Process") -> "Running":
     """Build the role that shows pages: those of customers, and those of staff where there is any."""
     from vignettes.runtime.roles import ROLES, SANDBOX  # it names this builder
     from vignettes.services.asyncapi import document
-    from vignettes.services.contact import Contact
-    from vignettes.services.deciding import Payee
     from vignettes.services.web.app import create_app
-    from vignettes.services.web.asking import Asking
-    from vignettes.services.web.customers import Customers
     from vignettes.services.web.following import Following
     from vignettes.services.web.linked import LinkedOrders
     from vignettes.services.web.serving import Web
-    from vignettes.services.web.throttling import Throttle
-    from vignettes.services.web.visits import Visits
 
     settings = built.settings
     pool = await built.pool("vignettes_reader", "web", 4)
     following = Following(LinkedOrders(pool), built.conninfo("vignettes_reader", "following"))
-    customers = Customers(
-        Payee(settings.payee_name, settings.payee_iban),
-        Contact(settings.support_email, settings.support_whatsapp),
-        Visits(settings.public_url),
-        Asking(built.client),
-        Throttle(),
-        following,
-    )
+    customers = _customers(built, following)
     app = create_app(
         built.client,
         [*ROLES, SANDBOX] if settings.sandbox else list(ROLES),
@@ -68,6 +56,25 @@ async def web(built: "Process") -> "Running":
         is_secure=is_secure(settings),
     )
     return Together("web", [Web(app, settings.http_port, proxies=proxies_of(settings)), following])
+
+
+def _customers(built: "Process", following: "Following") -> "Customers":
+    from vignettes.services.contact import Contact
+    from vignettes.services.deciding import Payee
+    from vignettes.services.web.asking import Asking
+    from vignettes.services.web.customers import Customers
+    from vignettes.services.web.throttling import Throttle
+    from vignettes.services.web.visits import Visits
+
+    settings = built.settings
+    return Customers(
+        Payee(settings.payee_name, settings.payee_iban),
+        Contact(settings.support_email, settings.support_whatsapp),
+        Visits(settings.public_url),
+        Asking(built.client),
+        Throttle(),
+        following,
+    )
 
 
 async def _staff(

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from vignettes.messages import audit
 from vignettes.services.example_order import COMMAND_ID, NUMBER, ORDER_ID, PAID_AT, PLACED_AT, TOTAL, Example
 
-_ACTOR: Example = {"actor": "staff:anna"}
+_ACTOR: Example = {"actor": "staff:auditor-1"}
 _OF_ORDER: Example = {**_ACTOR, "order_id": ORDER_ID}
 _SEALED: Example = {"sealed": True}
 _FINGERPRINT = "8c1f0b0e6f0c7a2f4e4d3b1a99d07c5b2f6e8a1d4c3b5a69788796a5b4c3d2e1"
@@ -144,7 +144,7 @@ AUDIT_EXAMPLES: dict[type[BaseModel], Example] = {
             {
                 "id": 17,
                 "looked_at": "2026-12-11T09:00:00.012000Z",
-                "actor": "staff:anna",
+                "actor": "staff:auditor-1",
                 "what": "history",
                 "order_id": ORDER_ID,
                 "details": {"until": None, "version": 1},

@@ -58,7 +58,7 @@ _ENTRY: Example = {
     "variable_symbol": references.variable_symbol(NUMBER),
     "creditor_reference": None,
     "remittance": f"vignette {NUMBER}",
-    "counterparty": "Marie Dupont",
+    "counterparty": "A payer",
     "counterparty_account": _PAYER_ACCOUNT,
     "end_to_end_id": "NOTPROVIDED",
     "bank_reference": "26489132775",

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from vignettes.messages import ops
 from vignettes.services.example_order import COMMAND_ID, ORDER_ID, Example
 
-_BY_PERSON: Example = {"command_id": COMMAND_ID, "actor": "staff:jana"}
+_BY_PERSON: Example = {"command_id": COMMAND_ID, "actor": "staff:duty-1"}
 _MESSAGE_ID = f"<{ORDER_ID}.2.paid@vignettes.example>"
 
 OPS_EXAMPLES: dict[type[BaseModel], Example] = {

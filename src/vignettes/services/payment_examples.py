@@ -31,7 +31,7 @@ _NOTHING: Example = {"amount": 0, "currency": "CZK"}
 _DAY = "2026-12-10"
 _COMMAND: Example = {"command_id": COMMAND_ID, "actor": "accounting"}
 _SYMBOL = references.variable_symbol(NUMBER)
-_PAYER: Example = {"counterparty": "Marie Dupont", "counterparty_account": "FR7630006000011234567890189"}
+_PAYER: Example = {"counterparty": "A payer", "counterparty_account": "FR7630006000011234567890189"}
 _ENTRY: Example = {
     "entry_id": "1f6c0b7a4e2d95830a7be4c1d2f38965",
     "account": IBAN,

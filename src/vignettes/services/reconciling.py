@@ -57,6 +57,10 @@ class NeverPublished(Exception):
     """Nothing was ever published here: the database has no live edition of what publishes."""
 
 
+class Unanswered(Exception):
+    """NATS has not answered for so long that the work was left; it can be begun again. The text tells where."""
+
+
 class Place(NamedTuple):
     """An event by its place in the log."""
 
@@ -201,13 +205,21 @@ class Reconciling:
             missing = [place for place in places if place.position not in found.marks]
             for first in range(0, len(missing), _FEW):
                 few = missing[first : first + _FEW]
-                there = await self._published(await self._messages(few, vault))
+                there = await self._there(few, vault, published)
                 for place in there:
                     found.marks.add(place)
                 published, remembered = published + len(there), remembered + len(few) - len(there)
                 self._tell("publishing anew", published, wanted)
         found.missing -= published
         return published, remembered
+
+    async def _there(self, places: Collection[Place], vault: Vault, before: int) -> list[int]:
+        """Publish some, and return the positions of those that are in the stream now."""
+        try:
+            return await self._published(await self._messages(places, vault))
+        except TimeoutError:
+            told = f"it acknowledged nothing for {_PATIENCE_SECONDS:.0f} s, after {before:,} that are in the stream now"
+            raise Unanswered(told) from None
 
     async def _messages(
         self, places: Collection[Place], vault: Vault
@@ -290,9 +302,16 @@ async def pages(
     )
     try:
         while not (ended and full.empty()):
-            yield await asyncio.wait_for(full.get(), _PAGE_SECONDS)
+            yield await _next(full)
     finally:
         await subscription.unsubscribe()
+
+
+async def _next(full: asyncio.Queue[list[Msg]]) -> list[Msg]:
+    try:
+        return await asyncio.wait_for(full.get(), _PAGE_SECONDS)
+    except TimeoutError:
+        raise Unanswered(f"it sent nothing for {_PAGE_SECONDS:.0f} s") from None
 
 
 def _claimed(message: Msg) -> tuple[int, str]:

@@ -14,7 +14,7 @@ _OPENED_AT = "2026-12-11T18:40:12Z"
 _ANSWERED_AT = "2026-12-11T19:02:44Z"
 _ASKED = "My car was sold today. Can the vignette be for the new one?"
 _ANSWER = "Yes: change the plate on your order's page until the registration starts."
-_BY_PERSON: Example = {"command_id": COMMAND_ID, "actor": "support:anna"}
+_BY_PERSON: Example = {"command_id": COMMAND_ID, "actor": "support:duty-1"}
 _PARTICULARS: Example = {
     "order_number": NUMBER,
     "email": "driver@example.org",
@@ -59,8 +59,8 @@ SUPPORT_EXAMPLES: dict[type[BaseModel], Example] = {
     support.AnswerCase: {**_BY_PERSON, "case_id": str(_CASE), "text": _ANSWER},
     support.CloseCase: {**_BY_PERSON, "case_number": _NUMBER},
     support.EraseCase: {**_BY_PERSON, "case_number": _NUMBER},
-    support.AskCases: {"actor": "support:anna", "state": "open", "limit": 20},
-    support.AskCase: {"actor": "support:anna", "case_number": _NUMBER},
+    support.AskCases: {"actor": "support:duty-1", "state": "open", "limit": 20},
+    support.AskCase: {"actor": "support:duty-1", "case_number": _NUMBER},
     support.CaseMoved: {
         "ok": True,
         "command_id": COMMAND_ID,

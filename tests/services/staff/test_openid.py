@@ -9,14 +9,25 @@ import pytest
 from joserfc.jwk import OctKey
 
 from forms import words
-from staff_site import GROUPS, ORIGIN, IdentityProvider, Site, a_key, go, member, provider, sign_in, unsigned
+from staff_site import (
+    GROUPS,
+    ORIGIN,
+    SECRET,
+    IdentityProvider,
+    Site,
+    a_key,
+    go,
+    member,
+    provider,
+    sign_in,
+    unsigned,
+)
 from vignettes.runtime import web_roles
 from vignettes.runtime.settings import load_settings
 from vignettes.services.web.staff import StaffRole
 from vignettes.services.web.staff_tokens import Tokens
 
 NOW = int(time.time())
-SECRET = "a client's secret"
 
 
 @pytest.fixture
@@ -52,7 +63,7 @@ async def test_a_member_of_the_right_group_comes_in_by_their_provider(http, idp)
     back = await go(http, "/audit/looks")
     answer = await http.get(back)
     assert (answer.status_code, answer.headers["location"]) == (303, "/audit/looks")
-    assert "jana@example.com" in (await http.get("/audit")).text
+    assert "member@example.com" in (await http.get("/audit")).text
     [asked] = idp.asked
     assert asked["tenant"] == "1"  # what the provider's own address says already stays
     assert (asked["client_id"], asked["response_type"], asked["scope"]) == (
@@ -220,6 +231,15 @@ async def test_an_answer_in_the_name_of_another_provider_is_refused(http, idp):
     await refused(http, await go(http), "could not be verified")
 
 
+@pytest.mark.parametrize("names_itself", [False, True])
+async def test_whoever_says_to_name_itself_must(http, idp, names_itself):
+    """Others may not name themselves (RFC 9207)."""
+    idp.metadata = {"authorization_response_iss_parameter_supported": names_itself}
+    idp.answer = {"iss": None}
+    answer = await http.get(await go(http))
+    assert answer.status_code == (403 if names_itself else 303)
+
+
 async def test_whoever_turns_round_at_the_provider_is_not_blamed(http, idp):
     idp.answer = {"error": "access_denied"}
     for _ in range(12):
@@ -239,17 +259,17 @@ async def test_whoever_is_in_no_group_of_ours_is_told_so(http, idp, groups):
     await refused(http, await go(http), "none of the groups")
 
 
-@pytest.mark.parametrize("name", [None, "", "two words", "anna", "Anna", "../x", "a" * 65, 7.5e300])
+@pytest.mark.parametrize("name", [None, "", "two words", "member", "Member", "../x", "a" * 65, 7.5e300])
 async def test_a_name_that_is_another_s_or_can_not_be_kept_is_refused(http, idp, site, name):
     """A provider where people choose their names must not lend them the name of a member of the file."""
-    member(site.file, "anna", StaffRole.VIEWER)
+    member(site.file, "member", StaffRole.VIEWER)
     idp.claims = {"preferred_username": name}
     await refused(http, await go(http), "a name that can't be kept")
 
 
 async def test_a_name_that_the_file_takes_later_ends_the_session(http, site):
     await http.get(await go(http))
-    member(site.file, "jana@example.com", StaffRole.VIEWER)
+    member(site.file, "member@example.com", StaffRole.VIEWER)
     assert (await http.get("/audit")).status_code == 303
 
 

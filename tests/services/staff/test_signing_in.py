@@ -1,6 +1,7 @@
 """Signing in with a token: who is let in, for how long, and what is told to whoever is not."""
 
 import asyncio
+import errno
 import os
 import re
 
@@ -44,15 +45,12 @@ async def is_in(http, page="/audit"):
 
 async def test_a_token_opens_the_page_that_was_asked_for(site, token):
     async with site.browser() as http:
-        sent = await http.get("/audit", params={"find": "V656 2305984"})
-        assert (sent.status_code, sent.headers["location"]) == (
-            303,
-            "/sign-in?to=/audit%3Ffind%3DV656%2B2305984",
-        )
+        sent = await http.get("/audit/looks", params={"find": "whatever somebody has typed"})
+        assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?to=/audit/looks")
         page = await http.get(sent.headers["location"])
         answer = await http.post("/sign-in", data={**hidden(page.text), "token": f" {token}\n"})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/audit?find=V656+2305984")
-        assert "anna" in (await http.get("/audit")).text
+        assert (answer.status_code, answer.headers["location"]) == (303, "/audit/looks")
+        assert "member" in (await http.get("/audit")).text
 
 
 async def test_a_session_is_kept_where_no_script_and_no_other_site_gets_at_it(site, token):
@@ -119,7 +117,7 @@ async def test_signing_out_ends_it_in_this_browser(site, token):
 async def test_a_removed_member_is_out_at_once(site, file, token):
     async with site.browser() as http:
         await sign_in(http, token)
-        remove(file, "anna")
+        remove(file, "member")
         assert not await is_in(http)
         assert "opens nothing" in words((await sign_in(http, token)).text)
 
@@ -145,9 +143,9 @@ async def test_a_new_token_ends_the_sessions_of_the_old_one(site, file, token):
     "broken",
     [
         "[members",
-        '[members."anna"]\nroles = []',
-        '[members."An na"]',
-        '[members."anna"]\nroles = ["owner"]',
+        '[members."member"]\nroles = []',
+        '[members."Mem ber"]',
+        '[members."member"]\nroles = ["owner"]',
         "\xff",
     ],
 )
@@ -156,6 +154,41 @@ async def test_a_file_that_can_not_be_used_lets_nobody_in(site, file, token, bro
         await sign_in(http, token)
         file.write_text(broken, encoding="latin-1")
         assert not await is_in(http)
+
+
+async def test_a_disk_that_fails_for_a_moment_keeps_nobody_out_afterwards(site, file, token, monkeypatch):
+    """The file is what it was: nobody has to write it anew."""
+
+    def fails(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with site.browser() as http:
+        await sign_in(http, token)
+        file.touch()
+        with monkeypatch.context() as broken:
+            broken.setattr(type(file), "open", fails)
+            assert not await is_in(http)
+        assert await is_in(http)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[members.nobody]\nroles = []",
+        '[members."no body"]\nroles = ["viewer"]\ntoken_sha256 = "{0}"\nadded_at = 2027-01-01T00:00:00Z',
+        "[members.nobody]\n[members.nobody]",
+        "[nobody]",
+        "members.nobody = 1",
+    ],
+)
+async def test_what_is_said_of_a_file_names_nobody(site, file, token, text):
+    """It stands in the log, and the doctor tells it."""
+    with structlog.testing.capture_logs() as logs:
+        async with site.browser() as http:
+            file.write_text(text.format("0" * 64))
+            assert (await sign_in(http, token)).status_code == 422
+    [told] = [each["reason"] for each in logs if each["event"] == "staff.unusable"]
+    assert "body" not in told.removeprefix(str(file))
 
 
 async def test_a_file_that_others_may_write_to_lets_nobody_in(site, file, token):
@@ -192,7 +225,7 @@ async def test_what_was_typed_is_neither_shown_again_nor_logged(site, token):
             await http.get("/audit")
     assert "vst_nearly" not in refused.text
     assert [each["event"] for each in logs] == ["staff.refused", "staff.signed_in"]
-    assert not any(secret in str(logs) for secret in ("vst_nearly", token, "anna"))
+    assert not any(secret in str(logs) for secret in ("vst_nearly", token, "member"))
 
 
 async def test_too_many_failures_wait_even_with_the_right_token(site, token):
@@ -228,7 +261,7 @@ async def test_scripts_and_forms_are_told_where_pages_are_led(site):
 @pytest.mark.parametrize("role", [StaffRole.VIEWER, StaffRole.OPERATOR])
 @pytest.mark.parametrize("page", ["/audit", "/audit/looks", "/audit/34773156-1324-5415-8cd4-5e88b36b3469"])
 async def test_another_role_may_not(file, role, page):
-    token = member(file, "olga", role)
+    token = member(file, "another", role)
     async with Site(file).browser() as http:
         await sign_in(http, token)
         answer = await http.get(page)
@@ -280,7 +313,7 @@ async def test_a_form_that_our_page_did_not_send_signs_nobody_in(site, token):
 
 async def test_a_session_that_was_put_into_a_browser_is_not_gone_on_with(site, file, token):
     """Neither the session nor the visit that somebody else may know lives on when a person signs in."""
-    theirs = member(file, "mallory", StaffRole.AUDITOR)
+    theirs = member(file, "another", StaffRole.AUDITOR)
     async with site.browser() as attacker, site.browser() as http:
         page = await attacker.get("/sign-in")
         known = attacker.cookies["__Host-visit"]
@@ -321,7 +354,7 @@ async def test_a_cookie_that_was_changed_opens_nothing(site, token):
 
 
 async def test_a_form_of_one_member_is_void_for_another_in_the_same_browser(site, file, token):
-    theirs = member(file, "boris", StaffRole.AUDITOR)
+    theirs = member(file, "another", StaffRole.AUDITOR)
     async with site.browser() as http, site.browser() as other:
         await sign_in(http, token)
         await sign_in(other, theirs)

@@ -5,6 +5,11 @@ from vignettes.eventstore.migrations import OWNER, SCHEMAS
 from vignettes.runtime.doctoring.finding import Finding, State, ok, warning, wrong
 from vignettes.runtime.doctoring.patient import Patient
 
+#: As deploy/postgresql/logins.sql names the logins that it makes, and the one of them that may migrate.
+_KNOWN = ("vignettes_run_", "vignettes_an_")
+_OPERATIONS = "vignettes_run_operations"
+#: What is compared by what it does, and may be replaced under its name.
+_REPLACEABLE = ("FUNCTION", "VIEW")
 #: So many of a kind are told one by one.
 _TOLD = 12
 _EDITION_TABLES = """
@@ -38,6 +43,13 @@ _MEMBERSHIPS = """
 SELECT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members m
 WHERE pg_get_userbyid(m.member) = ANY(%(roles)s)
 """
+# Superusers may do all of it anyway: they are told of as such.
+_MEMBERS = """
+SELECT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+WHERE pg_get_userbyid(m.roleid) = ANY(%(roles)s) AND r.rolname <> ALL(%(roles)s) AND NOT r.rolsuper
+  AND r.rolname <> session_user
+ORDER BY 1, 2
+"""
 _SUPERUSERS = "SELECT rolname FROM pg_roles WHERE rolsuper AND rolcanlogin ORDER BY rolname"
 _SELF = "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = session_user"
 
@@ -58,6 +70,7 @@ async def look(patient: Patient) -> list[Finding]:
             *_row_rules(await rows(_WITH_ROW_RULES)),
             *_attributes(await rows(_ROLES)),
             *_memberships(await rows(_MEMBERSHIPS)),
+            *_members(await rows(_MEMBERS)),
         ]
         superusers, [(login, is_super)] = await rows(_SUPERUSERS), await rows(_SELF)
     expected = privileges.expected()
@@ -65,13 +78,18 @@ async def look(patient: Patient) -> list[Finding]:
     found += _compared(standing | of_editions, expected | wanted)
     if all(each.state is State.OK for each in found):
         found.append(
-            ok("rights", f"{len(expected | wanted)} rights, triggers and functions are as the code expects")
+            ok(
+                "rights",
+                f"{len(expected | wanted)} rights, triggers, functions and views are as the code expects",
+            )
         )
     return [*found, _above_all(patient, [name for (name,) in superusers], login, is_super=bool(is_super))]
 
 
 def _compared(standing: set[str], expected: set[str]) -> list[Finding]:
-    missing, extra = sorted(expected - standing), sorted(standing - expected)
+    missing = sorted(expected - standing)
+    replaced = {_name(line) for line in missing if line.startswith(_REPLACEABLE)}
+    extra = sorted(line for line in standing - expected if _name(line) not in replaced)
     found = [_missing(line) for line in missing[:_TOLD]] + [_extra(line) for line in extra[:_TOLD]]
     if more := len(missing[_TOLD:]) + len(extra[_TOLD:]):
         found.append(
@@ -80,16 +98,22 @@ def _compared(standing: set[str], expected: set[str]) -> list[Finding]:
     return found
 
 
+def _name(line: str) -> str:
+    """Return what a line is about, where that may be replaced: FUNCTION or VIEW, and its name."""
+    return line.partition(" IS ")[0].removesuffix(" SECURITY DEFINER")
+
+
 def _missing(line: str) -> Finding:
     if line.startswith("CREATE TRIGGER"):
         name, table = line.split()[2], line.split(" ON ")[1].split(maxsplit=1)[0]
         define = line.removesuffix(" ENABLE ALWAYS")
         way = f"Run, where it is gone: {define}; and then: ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};"
         return wrong("trigger", f"{name} on {table} is not there as it must be, for everybody, always", way)
-    if line.startswith("FUNCTION"):
-        name = line.partition(" IS ")[0]
+    if line.startswith(_REPLACEABLE):
         way = "Find out who replaced it; then bring back its text from the migration that made it."
-        return wrong("function", f"{name} is not that of the code", way)
+        if line.startswith("VIEW"):
+            way += " Or where its projection waits to be rebuilt: vignettes projections rebuild"
+        return wrong(_kind_of(line), f"{_name(line)} is not that of the code", way)
     return wrong("missing right", line, f"Run: GRANT {line};")
 
 
@@ -97,9 +121,10 @@ def _extra(line: str) -> Finding:
     if line.startswith("CREATE TRIGGER"):
         name, table = line.split()[2], line.split(" ON ")[1].split(maxsplit=1)[0]
         return wrong("trigger", f"not of this code: {line}", f"Run: DROP TRIGGER {name} ON {table};")
-    if line.startswith("FUNCTION"):
-        name = line.removeprefix("FUNCTION ").partition(" IS ")[0]
-        return wrong("function", f"not of this code: {name}", "Find out who made it, and drop it.")
+    if line.startswith("RULE"):
+        return wrong("rule", f"not of this code: {line}", f"Run: DROP {line.replace(' ON TABLE ', ' ON ')};")
+    if line.startswith(_REPLACEABLE):
+        return wrong(_kind_of(line), f"not of this code: {_name(line)}", "Find out who made it, and drop it.")
     given, _, to = line.rpartition(" TO ")
     way = f"Run: REVOKE {given} FROM {to};"
     ours = to == "PUBLIC" or to in privileges.ROLES
@@ -110,6 +135,10 @@ def _extra(line: str) -> Finding:
     ):
         return ok("right of others", line)
     return (wrong if ours else warning)("extra right", line, way)
+
+
+def _kind_of(line: str) -> str:
+    return line.partition(" ")[0].lower()
 
 
 def _owners(rows: list[tuple[str, ...]]) -> list[Finding]:
@@ -161,6 +190,25 @@ def _memberships(rows: list[tuple[str, ...]]) -> list[Finding]:
         wrong("role", f"{member} may do all that {of} may", f"Run: REVOKE {of} FROM {member};")
         for member, of in rows
     ]
+
+
+def _members(rows: list[tuple[str, ...]]) -> list[Finding]:
+    """Tell who was granted a role of ours, beside this login; a login of each process is as it should be."""
+    known = [
+        (member, of)
+        for member, of in rows
+        if member == _OPERATIONS or (of != OWNER and member.startswith(_KNOWN))
+    ]
+    found = [_member(member, of) for member, of in rows if (member, of) not in known]
+    names = ", ".join(dict.fromkeys(member for member, _ in known))
+    return [*found, ok("members", names)] if names else found
+
+
+def _member(member: str, of: str) -> Finding:
+    told, way = f"{member} may do all that {of} may", f"Run: REVOKE {of} FROM {member};"
+    if of == OWNER:
+        return wrong("member", f"{told}: it could end the protection of the log", way)
+    return warning("member", f"{told}; if you have granted that, all is well", way)
 
 
 def _above_all(patient: Patient, superusers: list[str], login: str, *, is_super: bool) -> Finding:

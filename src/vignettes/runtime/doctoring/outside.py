@@ -53,6 +53,24 @@ async def _server(patient: Patient) -> list[Finding]:
     address = patient.settings.smtp_url
     if address is None:
         return [skipped("mail server", "none is set: the sandbox's inbox takes mails")]
+    shown = hide_secrets(address)
+    try:
+        is_closed = await _greeted(address)
+    except aiosmtplib.SMTPAuthenticationError as error:
+        return [
+            wrong("mail server", f"{shown} refuses the login: {error.code}", "Correct VIGNETTES_SMTP_URL.")
+        ]
+    except (aiosmtplib.SMTPException, OSError) as error:
+        way = "Start it, or correct VIGNETTES_SMTP_URL; mails wait meanwhile, and none is lost."
+        return [wrong("mail server", f"{shown}: {type(error).__name__}", way)]
+    if not is_closed and patient.settings.environment == "production":
+        way = "Let it offer STARTTLS, or use smtps://"
+        return [warning("mail server", f"{shown} takes mails in the clear", way)]
+    return [ok("mail server", f"{shown} answers, {'by TLS' if is_closed else 'in the clear'}")]
+
+
+async def _greeted(address: str) -> bool:
+    """Log in to a mail server, and tell whether nobody between could read along."""
     url = urlsplit(address)
     server = aiosmtplib.SMTP(
         hostname=url.hostname or "127.0.0.1",
@@ -62,24 +80,12 @@ async def _server(patient: Patient) -> list[Finding]:
         use_tls=url.scheme == "smtps",
         timeout=_SMTP_SECONDS,
     )
-    shown = hide_secrets(address)
     try:
         await server.connect()
         await server.ehlo()
-        is_closed = url.scheme == "smtps" or server.get_transport_info("sslcontext") is not None
-    except aiosmtplib.SMTPAuthenticationError as error:
-        return [
-            wrong("mail server", f"{shown} refuses the login: {error.code}", "Correct VIGNETTES_SMTP_URL.")
-        ]
-    except (aiosmtplib.SMTPException, OSError) as error:
-        way = "Start it, or correct VIGNETTES_SMTP_URL; mails wait meanwhile, and none is lost."
-        return [wrong("mail server", f"{shown}: {type(error).__name__}", way)]
+        return url.scheme == "smtps" or server.get_transport_info("sslcontext") is not None
     finally:
         server.close()
-    if not is_closed and patient.settings.environment == "production":
-        way = "Let it offer STARTTLS, or use smtps://"
-        return [warning("mail server", f"{shown} takes mails in the clear", way)]
-    return [ok("mail server", f"{shown} answers, {'by TLS' if is_closed else 'in the clear'}")]
 
 
 # --- authorities

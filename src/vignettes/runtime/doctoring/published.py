@@ -11,7 +11,7 @@ from vignettes.services.reconciling_heads import LostHeads
 
 _REPAIR = "Run: vignettes doctor --repair --only orders"
 _REPAIR_HEADS = "Run: vignettes doctor --repair --only heads"
-#: Of the reader's connection: a million messages take a while.
+#: Of the connection that compares: a million messages take a while.
 _LIMIT = "SET statement_timeout = '60s'"
 
 

@@ -69,15 +69,7 @@ def create_app(  # noqa: PLR0913  # what an application is made of
     Without `customers` and `staff` there are no pages for these, without `webhooks` no provider's notices are taken.
     `is_secure`: browsers come by https, and are told never to come otherwise.
     """
-    app = _Application(
-        headers={**HEADERS, **_ONLY_SECURE} if is_secure else HEADERS,
-        title="Vignettes",
-        version=version("vignettes"),
-        openapi_url="/docs/openapi.json",
-        docs_url=None,  # FastAPI's own pages load scripts from other sites
-        redoc_url=None,
-        redirect_slashes=False,  # it would lead to whatever host the request names
-    )
+    app = _empty(is_secure=is_secure)
     registries = [webhooks.registry] if webhooks else []
     registries += [customers.throttle.registry] if customers else []
     app.include_router(_health(client, expected_roles, database, registries))
@@ -88,6 +80,20 @@ def create_app(  # noqa: PLR0913  # what an application is made of
         staff.join(app)
     if webhooks is not None:
         app.include_router(webhooks.router)
+    return app
+
+
+def _empty(*, is_secure: bool) -> FastAPI:
+    """Return an application without a page, which says so in the form of a page."""
+    app = _Application(
+        headers={**HEADERS, **_ONLY_SECURE} if is_secure else HEADERS,
+        title="Vignettes",
+        version=version("vignettes"),
+        openapi_url="/docs/openapi.json",
+        docs_url=None,  # FastAPI's own pages load scripts from other sites
+        redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
+    )
     for status in (404, 405, 503):
         app.add_exception_handler(status, missing)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

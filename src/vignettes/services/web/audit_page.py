@@ -50,13 +50,18 @@ class AuditPages:
         self._ask = ask
         self._export_of = export
         self.router = APIRouter(prefix="/audit", include_in_schema=False)
-        for path, show in (("", self._find), ("/looks", self._looks), ("/{key}", self._history)):
+        for path, show in (("", self._empty), ("/looks", self._looks), ("/{key}", self._history)):
             self.router.add_api_route(path, show, methods=["GET", "HEAD"], response_class=HTMLResponse)
+        self.router.add_api_route("", self._find, methods=["POST"])
         self.router.add_api_route("/{key}/bundle", self._export, methods=["POST"])
 
-    async def _find(self, request: Request, find: str = "") -> Response:
+    async def _empty(self, request: Request) -> Response:
+        return self._search(request, self._staff.member(request, StaffRole.AUDITOR))
+
+    async def _find(self, request: Request) -> Response:
+        """Look for what was typed: people type names too, and an address would stand in histories and logs."""
         member = self._staff.member(request, StaffRole.AUDITOR)
-        wanted = find.strip()
+        wanted = (await self._staff.form(request, member, "audit find"))["find"].strip()
         if not wanted:
             return self._search(request, member)
         try:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,10 +15,16 @@ from vignettes.services.web.staff_members import NAME, StaffRole
 
 _DIGEST: Final = r"^[0-9a-f]{64}$"
 _WRITABLE_BY_OTHERS: Final = 0o022
+#: How tomllib ends what it says; before that it may repeat a name.
+_WHERE: Final = re.compile(r" \(at [a-z0-9, ]+\)$")
 
 
 class StaffFileError(Exception):
     """The staff file can't be used; the text says why."""
+
+
+class StaffFileUnread(StaffFileError):
+    """The staff file could not be read this time; whether it can be used, nobody knows."""
 
 
 class Entry(BaseModel):
@@ -42,7 +49,7 @@ def digest_of(token: str) -> str:
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """Return the members of a staff file. Raises StaffFileError, and FileNotFoundError where there is none."""
+    """Return the members of a staff file. Raises StaffFileError; FileNotFoundError where there is none."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -50,24 +57,43 @@ def read(path: Path) -> dict[str, Entry]:
         return _read(text, mode)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
-        raise StaffFileError(f"{path} can't be used: {_why(error)}.") from None
+    except OSError as error:
+        raise StaffFileUnread(f"{path} can't be read: {error.strerror or 'no reason is given'}.") from None
+    except ValueError as error:
+        raise StaffFileError(f"{path} can't be used: {error}.") from None
 
 
 def _read(text: str, mode: int) -> dict[str, Entry]:
+    """Return the members of a text. What is said of one that can't be used is logged too: it names nobody."""
     if mode & _WRITABLE_BY_OTHERS:
         raise ValueError(f"others may write to it (mode {mode:04o})")
-    members = _File.model_validate(tomllib.loads(text)).members
-    if strange := next((name for name in members if not NAME.fullmatch(name)), None):
-        raise ValueError(f"{strange!r} can't be a member's name")
+    found = _parsed(text)
+    try:
+        members = _File.model_validate(found).members
+    except ValidationError as error:
+        raise ValueError(_misfit(found, error)) from None
+    if strange := next((place for place, name in enumerate(members, 1) if not NAME.fullmatch(name)), None):
+        raise ValueError(f"members.{strange}: what it is called can't be a member's name")
     return members
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return (error.strerror or "") if isinstance(error, OSError) else str(error)
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = _WHERE.search(str(error))
+        raise ValueError(f"it is no TOML{where[0] if where else ''}") from None
+
+
+def _misfit(found: Mapping[str, Any], error: ValidationError) -> str:
+    """Return what is wrong with which of the members, by their number."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    part, *place = first["loc"]
+    if part not in _File.model_fields:
+        return "there is more in it than members"
+    if place:
+        place[0] = list(found["members"]).index(place[0]) + 1
+    return f"{'.'.join(map(str, [part, *place]))}: {first['msg']}"
 
 
 def written(members: Mapping[str, Entry]) -> str:

@@ -30,10 +30,12 @@ class StaffPages:
         app.add_exception_handler(StaffFormNotTaken, self._not_taken)
 
     async def _not_signed_in(self, request: Request, _: Exception) -> Response:
-        """Lead somebody who looks at a page to the way in; tell programs and scripts that they are not known."""
+        """Lead somebody who looks at a page to the way in; tell programs and scripts that they are not known.
+
+        The way back is to the page alone: of what stands behind a question mark nothing is repeated.
+        """
         if request.method in _LOOKING and request.headers.get("sec-fetch-mode", "navigate") == "navigate":
-            asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/sign-in?to={quote(asked, safe='/')}", _SEE_OTHER)
+            return RedirectResponse(f"/sign-in?to={quote(request.url.path, safe='/')}", _SEE_OTHER)
         return self._refused(request, "not_signed_in", _NOT_SIGNED_IN)
 
     async def _may_not(self, request: Request, error: Exception) -> Response:

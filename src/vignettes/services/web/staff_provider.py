@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from joserfc import jwt
@@ -67,6 +67,7 @@ class _Metadata(BaseModel):
     token_endpoint: str
     jwks_uri: str
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    authorization_response_iss_parameter_supported: bool = False
 
 
 class _Tokens(BaseModel):
@@ -107,8 +108,9 @@ class Provider:
     async def claims(self, answer: Mapping[str, str], verifier: str, nonce: str) -> Claims:
         """Return what the provider says of whoever came back with an answer. Raises ProviderFailed."""
         metadata = await self._known()
-        # A provider that names itself must be the one that was asked (RFC 9207).
-        if answer.get("iss", metadata.issuer) != metadata.issuer:
+        # A provider that names itself must be the one that was asked; some say that they do (RFC 9207, section 2.4).
+        unnamed = None if metadata.authorization_response_iss_parameter_supported else metadata.issuer
+        if answer.get("iss", unnamed) != metadata.issuer:
             raise ProviderFailed("another_issuer")
         text = await self._id_token(metadata, answer.get("code", ""), verifier)
         claims = await self._verified(metadata, text)
@@ -144,7 +146,10 @@ class Provider:
         auth = None
         if self._client.secret is not None:
             if "client_secret_basic" in metadata.token_endpoint_auth_methods_supported:
-                auth = httpx.BasicAuth(self._client.client_id, self._client.secret)
+                # RFC 6749, section 2.3.1: encoded as in a form, before they become a header.
+                auth = httpx.BasicAuth(
+                    *(quote(each, safe="") for each in (self._client.client_id, self._client.secret))
+                )
             else:
                 body["client_secret"] = self._client.secret
         found = await self._asked("POST", metadata.token_endpoint, _Tokens, data=body, auth=auth)

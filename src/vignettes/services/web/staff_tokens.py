@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from vignettes.services.web.staff_file import Entry, StaffFileError, digest_of, read
+from vignettes.services.web.staff_file import Entry, StaffFileError, StaffFileUnread, digest_of, read
 from vignettes.services.web.staff_members import Member
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class Tokens:
             return {}
         seen = _look(self._path)
         if seen != self._seen:
-            self._entries, self._seen = _read(self._path), seen
+            self._entries, self._seen = _read(self._path, seen)
         return self._entries
 
 
@@ -68,11 +68,14 @@ def _look(path: Path) -> Seen | None:
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _read(path: Path) -> Mapping[str, Entry]:
+def _read(path: Path, seen: Seen | None) -> tuple[Mapping[str, Entry], Seen | None]:
+    """Return the members, and what the file looked like to be so; None where it is to be read again at once."""
     try:
-        return read(path)
+        return read(path), seen
     except FileNotFoundError:
         log.warning("staff.nobody", file=str(path))
     except StaffFileError as error:
         log.error("staff.unusable", reason=str(error))  # noqa: TRY400  # it says all there is to say
-    return {}
+        # A disk that failed for a moment must not keep everybody out until somebody writes the file anew.
+        return {}, None if isinstance(error, StaffFileUnread) else seen
+    return {}, seen
