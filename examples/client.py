@@ -12,7 +12,8 @@ import os
 import sqlite3
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -25,6 +26,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 STREAM, EVENTS = "ORDERS", "orders.events.v1.>"
 ATTEMPTS, PATIENCE_SECONDS, PAUSE_SECONDS = 6, 5.0, 0.3
+#: After so long an event that was not acknowledged comes again.
+ACK_WAIT_SECONDS = 30.0
 
 
 class Refused(Exception):
@@ -76,23 +79,32 @@ class Handled:
     """What was done already: by ce-id, in the same transaction as what was done."""
 
     def __init__(self, path: str) -> None:
-        self._database = sqlite3.connect(path)
-        self._database.execute("CREATE TABLE IF NOT EXISTS handled (ce_id text PRIMARY KEY)")
+        self.database = sqlite3.connect(path)
+        self.database.execute("CREATE TABLE IF NOT EXISTS handled (ce_id text PRIMARY KEY)")
 
-    def is_new(self, ce_id: str) -> bool:
-        """Tell whether an event comes for the first time, and remember it. Do your own writes in this transaction."""
-        with self._database:
-            done = self._database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (ce_id,))
-            return done.rowcount == 1
+    @contextmanager
+    def once(self, ce_id: str) -> Iterator[bool]:
+        """Tell whether an event is new. It is remembered together with what is written meanwhile, or neither is."""
+        with self.database:  # commits at its end; whatever is raised within takes all of it back
+            done = self.database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (ce_id,))
+            yield done.rowcount == 1
 
 
-async def events(client: Client, durable: str, handled: Handled) -> AsyncIterator[Msg]:
-    """Give every event once, in the order of the stream, from the first on; after a pause it goes on where it was.
+#: Does what an event asks for, by this very transaction, and tells whether to hear more.
+Handler = Callable[[Msg, sqlite3.Connection], bool]
 
-    The stream delivers at least once: an event comes again when its acknowledgement was lost, or was published again.
+
+async def follow(client: Client, durable: str, handled: Handled, handle: Handler) -> None:
+    """Have every event handled once, in the order of the stream, from the first on; later it goes on where it was.
+
+    The stream delivers at least once: an event comes again when `handle` has failed, when its acknowledgement was
+    lost, or when it was published again.
     """
     wanted = ConsumerConfig(
-        ack_policy=AckPolicy.EXPLICIT, deliver_policy=DeliverPolicy.ALL, ack_wait=30, max_ack_pending=500
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=ACK_WAIT_SECONDS,
+        max_ack_pending=500,
     )
     consumer = await client.jetstream().pull_subscribe(EVENTS, durable=durable, stream=STREAM, config=wanted)
     while True:
@@ -101,9 +113,11 @@ async def events(client: Client, durable: str, handled: Handled) -> AsyncIterato
         except TimeoutError:
             continue  # nothing has happened
         for message in fetched:
-            if handled.is_new((message.headers or {})["ce-id"]):
-                yield message
+            with handled.once((message.headers or {})["ce-id"]) as new:
+                more = handle(message, handled.database) if new else True
             await message.ack()  # only now: whatever was not handled comes again
+            if not more:
+                return
 
 
 async def connected() -> Client:
@@ -128,17 +142,25 @@ async def main(state: str) -> None:
         paid = await orders.command("receive_payment", **a_payment(order))
         print(f"It is paid, and due at {paid['due']}")
         await orders.command("start_registration", order_id=order["order_id"], consent=a_consent())
-        async for event in events(client, "shop", Handled(state)):
-            told = event.headers or {}
-            if told["ce-subject"] != order["order_id"]:
-                continue  # another order's
-            print(f"{told['Vignettes-Position']:>6}  {told['ce-type']}")
-            if told["ce-type"] == "vignette-issued":
-                await event.ack()
-                print(f"The vignette is {json.loads(event.data)['vignette_number']}")
-                break
+        await follow(client, "shop", Handled(state), until_issued(order["order_id"]))
     finally:
         await client.drain()
+
+
+def until_issued(order_id: str) -> Handler:
+    """Return what tells of one order until its vignette is there. Yours would write into the database it is given."""
+
+    def handle(event: Msg, _database: sqlite3.Connection) -> bool:
+        told = event.headers or {}
+        if told["ce-subject"] != order_id:
+            return True  # another order's
+        print(f"{told['Vignettes-Position']:>6}  {told['ce-type']}")
+        if told["ce-type"] != "vignette-issued":
+            return True
+        print(f"The vignette is {json.loads(event.data)['vignette_number']}")
+        return False
+
+    return handle
 
 
 def an_order() -> dict[str, Any]:

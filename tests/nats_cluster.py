@@ -37,7 +37,7 @@ SANDBOX = """
       {
         nkey: $NKEY_TESTER
         permissions {
-          publish: ["sandbox.v1.*", "orders.v1.*", "$SRV.PING", "$JS.API.STREAM.INFO.*"]
+          publish: ["sandbox.v1.*", "orders.v1.*", "$SRV.PING", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.DELETE.HEADS"]
           subscribe: ["_INBOX.tester.>"]
         }
       }

@@ -35,6 +35,9 @@ CREATE ROLE vignettes_an_auditor LOGIN CONNECTION LIMIT 5 IN ROLE vignettes_audi
 CREATE ROLE vignettes_an_analyst LOGIN CONNECTION LIMIT 5 IN ROLE vignettes_reader;
 ALTER ROLE vignettes_an_analyst SET default_transaction_read_only = on;
 
+-- Standbys copy the whole server, and come into no database.
+CREATE ROLE vignettes_a_standby LOGIN REPLICATION CONNECTION LIMIT 8;
+
 -- Nobody comes in who is not named here.
 DO $$
 BEGIN

@@ -39,7 +39,7 @@ def test_a_login_takes_its_roles_and_no_other(installed, login, roles):
         with psycopg.connect(conninfo(url, role)) as connection:
             assert connection.execute("SELECT current_user").fetchone() == (role,)
     for role in every - set(roles):
-        with pytest.raises(psycopg.Error, match=r"permission denied to set role|cannot set|not permitted"):
+        with pytest.raises(psycopg.Error, match=r"permission denied|cannot set|not permitted"):
             psycopg.connect(conninfo(url, role)).close()
 
 
@@ -59,6 +59,24 @@ def test_an_auditor_may_ask_what_the_page_for_auditors_shows(installed):
     with psycopg.connect(as_login(installed, "vignettes_an_auditor"), autocommit=True) as connection:
         for query in queries.split(";\n"):
             connection.execute(query)
+
+
+def test_a_standby_comes_by_the_login_that_the_page_for_operators_names(installed):
+    page = (POSTGRESQL.parents[1] / "docs" / "operating.md").read_text()
+    [login] = re.findall(r"^pg_basebackup .*-U (\w+)", page, re.MULTILINE)
+    assert re.search(rf"^hostssl replication +{login} ", page, re.MULTILINE)
+    with psycopg.connect(installed) as connection:
+        found = connection.execute(
+            "SELECT rolreplication, rolsuper FROM pg_roles WHERE rolname = %s", (login,)
+        )
+        assert found.fetchone() == (True, False)
+
+
+def test_the_log_of_postgresql_does_not_fill_the_disk():
+    """What waits for an archive that nobody made, or for a standby that is gone, would be kept for ever."""
+    named = dict(re.findall(r"^(\w+) = (.*)$", (POSTGRESQL / "postgresql.conf").read_text(), re.MULTILINE))
+    assert named.get("archive_mode", "off") == "off" or {"archive_command", "archive_library"} & named.keys()
+    assert "max_slot_wal_keep_size" in named
 
 
 def test_every_setting_of_the_shipped_file_is_one_of_postgresql(postgres):

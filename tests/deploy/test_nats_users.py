@@ -30,7 +30,7 @@ FOREIGN = {
     "mailing": ("orders.v1.place", "support.v1.erase"),
     "publishing": ("orders.v1.place", "registrations.triggers.v1.CZ"),
     "auditing": ("orders.v1.place", "orders.events.v1.order-placed.x"),
-    "web": ("orders.v1.record_issue", "orders.v1.receive_payment"),
+    "web": ("orders.v1.receive_payment", "payments.v1.import", "support.v1.erase"),
     "operations": ("registrations.triggers.v1.CZ", "$JS.API.STREAM.DELETE.ORDERS"),
     "auditor": ("orders.v1.place", "orders.v1.history"),
     "shop": ("orders.v1.record_issue", "orders.v1.history"),
@@ -192,6 +192,29 @@ async def test_the_operator_looks_at_everything(service, cluster, tmp_path):
     assert {states[name] for name in ("rights", "JetStream", "ORDERS", "REGISTRATIONS", "HEADS")} == {"ok"}
     # It asks the server itself too, as only the system's account may, and says so.
     assert [each for each in cluster.refusals() if "$SYS" not in each] == []
+
+
+async def test_a_role_starts_without_the_stream_of_another(service, cluster):
+    """It may not create it, and has no use for it: orders are taken while the heads have no stream."""
+    await service.client.jetstream().delete_stream(events.HEAD_STREAM)
+    told = access(cluster, "ordering") | login(service.settings.database_url, "ordering")
+    stop, settings = asyncio.Event(), service.settings.model_copy(update=told)
+    starting = asyncio.create_task(bootstrap.serve(settings, ["ordering"], stop))
+
+    async def both_there():
+        if starting.done():
+            starting.result()
+        found = await discovery.present(service.client, 0.1)
+        return [each.name for each in found].count(discovery.service_name("ordering")) == 2
+
+    try:
+        await until(both_there)
+    finally:
+        stop.set()
+        await asyncio.gather(starting, return_exceptions=True)
+        async with connected(cluster, "operations") as operator:
+            await streams.ensure(operator, 3)
+    assert [each for each in cluster.refusals() if "HEADS" in each] == []
 
 
 @pytest.mark.parametrize("user", FOREIGN)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_a_role_may_ask_whatever_its_code_names(role):
     assert missing == set()
 
 
+def test_the_role_that_faces_the_internet_may_ask_nothing_else():
+    named = {
+        subject
+        for pattern in ASKING["web"]
+        for path in SERVICES.glob(pattern)
+        for subject in subjects_named(path)
+    }
+    assert {each for each in may_publish("web") if not each.startswith("$")} == named
+
+
 def may_publish(role):
     block = USERS[USERS.index(f"nkey: $NKEY_{role.upper()}\n") :]
     return re.findall(r'"([^"]+)"', block[: block.index("subscribe:")])
@@ -83,6 +94,13 @@ def test_every_role_is_started_and_has_an_account():
     accounts = (DEPLOY / "systemd" / "vignettes.sysusers").read_text()
     assert set(re.findall(r"vignettes@(\w+)\.service", target)) == set(ROLES)
     assert set(re.findall(r"^u vignettes-(\w+) ", accounts, re.MULTILINE)) == {*ROLES, "operations"}
+
+
+def test_no_network_is_trusted_to_say_who_asks():
+    told = re.findall(
+        r"^VIGNETTES_TRUSTED_PROXIES=(.+)$", (DEPLOY / "vignettes.env").read_text(), re.MULTILINE
+    )
+    assert [ip_network(each).num_addresses for each in told[0].split(",")] == [1, 1]
 
 
 def test_units_are_what_systemd_understands(tmp_path):
@@ -111,3 +129,29 @@ def test_the_image_holds_only_what_is_locked_and_runs_without_rights():
         for path in copied.split()[:-1]:
             assert f"!{path}" in kept, path
             assert (DEPLOY.parent / path).exists(), path
+
+
+# --- docs/operating.md, where it says what to do with them
+
+OPERATING = (DEPLOY.parent / "docs" / "operating.md").read_text()
+
+
+def test_nothing_is_used_before_it_is_there():
+    """The program and the accounts come before the keys, the certificate before the server that wants one."""
+    for first, then in (
+        ("/opt/vignettes/venv\n", "/venv/bin/vignettes keys nats"),
+        ("systemd-sysusers\n", '-o "vignettes-$role"'),
+        ("install -m 0600 server.crt server.key", "pg_ctl start"),
+        ("synchronous_commit=local", "createdb vignettes"),
+    ):
+        assert -1 < OPERATING.index(first) < OPERATING.index(then), then
+
+
+def test_each_key_is_given_to_the_accounts_that_read_it():
+    loops = re.findall(r"^for role in ([^;]*); do\n(.*?)^done$", OPERATING, re.MULTILINE | re.DOTALL)
+    [(every, folders), (holders, master)] = [(set(roles.split()), what) for roles, what in loops]
+    assert every == {*ROLES, "operations"}
+    assert 'runuser -u "vignettes-$role"' in folders
+    assert re.findall(r'install -m 0600 -o "vignettes-\$role" .* master\.key ', master)
+    [told] = re.findall(r"^\| `master\.key` \| ([\w, ]+) \|", OPERATING, re.MULTILINE)
+    assert holders == set(told.split(", "))

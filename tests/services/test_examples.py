@@ -90,12 +90,39 @@ async def test_an_event_that_comes_again_is_not_handled_again(client, service, t
 
 async def of_one_order(client, service, durable, handled, placed):
     """Return the type of the next event of an order that a consumer from the stream's first on is given."""
-    seen = client.events(service.client, durable, handled)
-    async for event in seen:
+    seen = []
+
+    def handle(event, _database):
         if event.headers["ce-subject"] == placed["order_id"]:
-            await seen.aclose()
-            return event.headers["ce-type"]
-    return None
+            seen.append(event.headers["ce-type"])
+        return not seen
+
+    await client.follow(service.client, durable, handled, handle)
+    return seen[0]
+
+
+async def test_an_event_whose_handling_failed_comes_again_and_nothing_of_it_was_kept(
+    client, service, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(client, "ACK_WAIT_SECONDS", 0.2)
+    placed = await service.place()
+    handled = client.Handled(str(tmp_path / "handled.sqlite"))
+    handled.database.execute("CREATE TABLE sold (order_id text)")
+
+    def lives(event, database):
+        database.execute("INSERT INTO sold VALUES (?)", (event.headers["ce-subject"],))
+        return event.headers["ce-subject"] != placed["order_id"]
+
+    def dies(event, database):
+        assert lives(event, database), "power is off"
+        return True
+
+    with pytest.raises(AssertionError, match="power is off"):
+        await client.follow(service.client, "failing", handled, dies)
+    async with asyncio.timeout(15):
+        await client.follow(service.client, "failing", handled, lives)
+    sold = handled.database.execute("SELECT count(*) FROM sold WHERE order_id = ?", (placed["order_id"],))
+    assert sold.fetchone() == (1,)
 
 
 async def test_a_command_is_asked_again_with_the_same_id_until_it_is_answered(

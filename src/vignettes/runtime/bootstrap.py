@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import psycopg
 import structlog
@@ -13,6 +14,7 @@ from nats.errors import ConnectionClosedError
 from psycopg import AsyncConnection
 
 from vignettes.eventstore.migrations import pending
+from vignettes.messages import events
 from vignettes.runtime.link import Link, connect, needed, servers
 from vignettes.runtime.nats_access import NatsAccess
 from vignettes.runtime.process import Process
@@ -27,6 +29,14 @@ log = structlog.get_logger(__name__)
 
 #: How long requests under way may take once we are told to stop.
 _GRACE_SECONDS = 5.0
+#: The streams that a role writes or reads. It starts without another's, which it may neither need nor create.
+_STREAMS_OF: Final = {
+    "deadlines": events.TRIGGER_STREAM,
+    "registration": events.TRIGGER_STREAM,
+    "publishing": events.STREAM,
+    "auditing": events.HEAD_STREAM,
+    SANDBOX: events.STREAM,
+}
 
 
 class NatsConnectionLost(Exception):
@@ -64,7 +74,7 @@ async def process(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Pro
         built = Process(settings, stack, link, client, Endpoints(broker), traced)
         await asyncio.to_thread(_refuse_old_schema, settings)
         await _refuse_shifted_clock(built)
-        await streams.ensure(client, settings.nats_replicas)
+        await _ensure_streams(built, roles)
         answered: dict[str, Endpoints] = {}
         for role in roles:
             others = len(built.endpoints.stats)
@@ -93,6 +103,11 @@ async def serve(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -
         if built.link.lost.is_set():
             raise NatsConnectionLost(NatsConnectionLost.__doc__)
     log.info("roles.stopped", roles=list(roles))
+
+
+async def _ensure_streams(built: Process, roles: Sequence[str]) -> None:
+    names = {_STREAMS_OF[role] for role in roles if role in _STREAMS_OF}
+    await streams.ensure(built.client, built.settings.nats_replicas, names)
 
 
 async def _announce(built: Process, role: str, answered: Endpoints) -> None:

@@ -1,4 +1,8 @@
-"""The commands of `vignettes`. Exit codes: 0 done, 1 refused, 2 misuse."""
+"""The commands of `vignettes`. Exit codes: 0 done, 1 refused, 2 misuse.
+
+Imports stand in the commands: --help shall not load half the world.
+"""
+# ruff: noqa: PLC0415
 
 import asyncio
 import json
@@ -49,7 +53,7 @@ OrderArgument = Annotated[str, typer.Argument(help="An order number such as V656
 @app.command()
 def run() -> None:
     """Run everything here: embedded PostgreSQL and NATS, every role, the sandbox. Ctrl-C stops it all."""
-    from vignettes.runtime import running  # noqa: PLC0415  # --help shall not load half the world
+    from vignettes.runtime import running
 
     asyncio.run(running.run(settings_for("run", **_for_local_runs()), out))
 
@@ -59,8 +63,8 @@ def serve(
     roles: Annotated[list[str], typer.Argument(help="ordering, projecting, deadlines, registration, ...")],
 ) -> None:
     """Run some roles in this process, against servers that run already (DATABASE_URL, NATS_URL)."""
-    from vignettes.runtime import running  # noqa: PLC0415
-    from vignettes.runtime.roles import BUILDERS  # noqa: PLC0415
+    from vignettes.runtime import running
+    from vignettes.runtime.roles import BUILDERS
 
     if unknown := set(roles) - BUILDERS.keys():
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(BUILDERS)}.")
@@ -70,10 +74,10 @@ def serve(
 @app.command()
 def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date; safe to repeat."""
-    from vignettes.eventstore.migrations import migrate as apply  # noqa: PLC0415
-    from vignettes.runtime.keys import give_keys_to_first_orders  # noqa: PLC0415
-    from vignettes.runtime.link import needed  # noqa: PLC0415
-    from vignettes.runtime.viewing import install_views  # noqa: PLC0415
+    from vignettes.eventstore.migrations import migrate as apply
+    from vignettes.runtime.keys import give_keys_to_first_orders
+    from vignettes.runtime.link import needed
+    from vignettes.runtime.viewing import install_views
 
     settings = settings_for("migrate")
     url = needed(settings.database_url, "VIGNETTES_DATABASE_URL")
@@ -107,7 +111,7 @@ def settings(*, as_json: AsJson = False) -> None:
 @app.command()
 def asyncapi() -> None:
     """Print the AsyncAPI document of all subjects, events and triggers, as JSON."""
-    from vignettes.services.asyncapi import document  # noqa: PLC0415
+    from vignettes.services.asyncapi import document
 
     sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
 
@@ -115,7 +119,7 @@ def asyncapi() -> None:
 @app.command()
 def events(*, as_json: AsJson = False) -> None:
     """Print the catalogue of events: all that is ever stored and published, with its fields and examples as JSON."""
-    from vignettes.services.event_catalogue import catalogue  # noqa: PLC0415
+    from vignettes.services.event_catalogue import catalogue
 
     known = catalogue()
     if as_json:
@@ -133,7 +137,7 @@ def status(order: OrderArgument, *, as_json: AsJson = False) -> None:
 
     With VIGNETTES_DATABASE_URL also the ledger: every plan that it had, when that fired, and how it ended.
     """
-    from vignettes.runtime import asking, order_status  # noqa: PLC0415
+    from vignettes.runtime import asking, order_status
 
     settings = settings_for("status")
     found = order_status.look(settings, answered(asyncio.run(asking.status(settings, order))))
@@ -154,7 +158,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Replay an order: every event, who asked for it and when, and the state that follows."""
-    from vignettes.runtime import asking  # noqa: PLC0415
+    from vignettes.runtime import asking
 
     reply = asyncio.run(asking.history(settings_for("history"), order, until))
     answered(reply)
@@ -170,7 +174,7 @@ def ask(
     body: Annotated[str, typer.Argument(help="The request as JSON.")] = "{}",
 ) -> None:
     """Send one request to the running service and print its reply; the documents are at /docs."""
-    from vignettes.runtime import asking  # noqa: PLC0415
+    from vignettes.runtime import asking
 
     reply = asyncio.run(asking.ask(settings_for("ask"), subject, body.encode()))
     out.print_json(data=reply)
@@ -190,7 +194,7 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Erase an order's personal data for ever by destroying its keys; the history stays, with null in its place."""
-    from vignettes.runtime import erasing  # noqa: PLC0415
+    from vignettes.runtime import erasing
 
     classes = [only] if only else list(DataClass)
     if not yes:
@@ -207,7 +211,7 @@ def erase(
 @app.command()
 def release(order: OrderArgument, *, actor: Actor, as_json: AsJson = False) -> None:
     """Go on with an order that is held because another one is for the same vehicle and period: both are meant."""
-    from vignettes.runtime import releasing  # noqa: PLC0415
+    from vignettes.runtime import releasing
 
     reply = answered(asyncio.run(releasing.release(settings_for("release"), order, actor)))
     if as_json:
@@ -222,7 +226,7 @@ def rotate(*, as_json: AsJson = False) -> None:
 
     The service may run meanwhile, if all of it was started with both. Stopped half way, it goes on where it was.
     """
-    from vignettes.runtime import rotating  # noqa: PLC0415
+    from vignettes.runtime import rotating
 
     wrapped = rotating.rotate(settings_for("keys"), err)
     if as_json:
@@ -236,7 +240,7 @@ def nats_key(
     file: Annotated[Path, typer.Argument(help="Where the seed is to be; it must not be there yet.")],
 ) -> None:
     """Make an NKEY for one user of NATS: the seed goes into FILE, the public key into NATS' configuration."""
-    from vignettes.runtime.nats_access import make_seed, public_key  # noqa: PLC0415
+    from vignettes.runtime.nats_access import make_seed, public_key
 
     make_seed(file)
     out.print(public_key(file), highlight=False)
@@ -252,7 +256,7 @@ def promises(
 
     Where an announced outage of the authority lies between the time that was due and the end, it is named.
     """
-    from vignettes.runtime import promising  # noqa: PLC0415
+    from vignettes.runtime import promising
 
     report = promising.report(settings_for("promises"), days)
     if as_json:
@@ -264,7 +268,7 @@ def promises(
 @app.command()
 def demo() -> None:
     """Show one order of each kind, from placing to vignette, in a service of its own with the clock moved."""
-    from vignettes.runtime import demo as shown  # noqa: PLC0415
+    from vignettes.runtime import demo as shown
 
     raise typer.Exit(asyncio.run(shown.demo(out)))
 
@@ -289,12 +293,12 @@ def main() -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    from vignettes.eventstore.masterkeys import WrongMasterKey  # noqa: PLC0415
-    from vignettes.eventstore.migrations import MigrationChanged  # noqa: PLC0415
-    from vignettes.runtime.children import EmbeddedServerError  # noqa: PLC0415
-    from vignettes.runtime.staffing import StaffRefused  # noqa: PLC0415
-    from vignettes.runtime.viewing import Refused  # noqa: PLC0415
-    from vignettes.services.streams import StreamDiffers  # noqa: PLC0415
+    from vignettes.eventstore.masterkeys import WrongMasterKey
+    from vignettes.eventstore.migrations import MigrationChanged
+    from vignettes.runtime.children import EmbeddedServerError
+    from vignettes.runtime.staffing import StaffRefused
+    from vignettes.runtime.viewing import Refused
+    from vignettes.services.streams import StreamDiffers
 
     return (
         ConfigurationError,

@@ -1,5 +1,6 @@
 """The JetStream streams: created once, compared ever after, never merged in silence."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import structlog
@@ -23,6 +24,8 @@ _STREAMS = (
         "Signed heads of the ledger, for whoever keeps watch over the log",
     ),
 )
+
+EVERY = frozenset(name for name, _, _ in _STREAMS)
 
 
 class StreamDiffers(Exception):
@@ -66,10 +69,11 @@ def differences(found: StreamConfig, wanted: StreamConfig) -> list[str]:
     ]
 
 
-async def ensure(client: Client, replicas: int = 1) -> None:
+async def ensure(client: Client, replicas: int = 1, names: Collection[str] = EVERY) -> None:
     """Create the streams that are missing; refuse those that differ in what our promises rest on."""
     for wanted in forms(replicas):
-        await _ensure(client, wanted)
+        if wanted.name in names:
+            await _ensure(client, wanted)
 
 
 async def _ensure(client: Client, wanted: StreamConfig) -> None:
