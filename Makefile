@@ -82,7 +82,7 @@ texts: $(VENV)/installed-dev ## Bring the translators' catalogues up to date wit
 	@$(BIN)/python -m tools.texts
 
 .PHONY: screens
-screens: $(VENV)/installed-dev ## Take the pictures of the customers' pages in docs/screens anew (needs Chromium)
+screens: $(VENV)/installed-dev ## Take the pictures of all pages in docs/screens anew (needs Chromium)
 	@PYTHONPATH=tests $(BIN)/python -m tools.screens
 
 .PHONY: lock
