@@ -34,7 +34,7 @@ def crowded():
         for day in days
     ]
     found["today"], found["month"] = told[::30], [row for at, row in enumerate(told) if at % 30]
-    found["broken_today"] = found["broken_month"] = [_broken(SHOWN[at % 4]) for at in range(MOST)]
+    found["broken_today"] = found["broken_month"] = [_broken(each) for each in SHOWN for _ in range(MOST)]
     for name, row in _ROWS.items():
         found[name] = [{**row, **_another()} for _ in range(MOST)]
     return Look(NOW, found)
@@ -47,8 +47,8 @@ def _another():
 
 
 def _broken(promise):
-    late = {"due_at": NOW, "late": timedelta(minutes=7), "rule": "lead", "is_no_matter_of_time": False}
-    return {"promise": promise, "total": 2, **late, **_another()}
+    late = {"due_at": NOW, "late": timedelta(minutes=7), "is_no_matter_of_time": False}
+    return {"promise": promise, **late, **_another()}
 
 
 _SUGGESTED = str(uuid4())

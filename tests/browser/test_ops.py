@@ -13,6 +13,16 @@ from staff_helpers import token_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+#: Lets what is sent end otherwise; of an answer that really fails a browser would complain in its console.
+_SENT = """(ends) => {
+    const ENDS = {
+        refused: async () => new Response("", { status: 403 }),
+        cut: async () => { throw new Error("cut"); },
+    };
+    window.known = window.fetch;
+    window.fetch = (address, how) => how.method === "POST" ? ENDS[ends]() : window.known(address, how);
+}"""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def waiting(service):
@@ -87,6 +97,37 @@ async def test_what_is_pressed_is_done(service, open_ops, scripts):
     await expect(page.locator("#notice")).to_contain_text("Approved")
     await expect(page.locator("#notice")).to_contain_text(placed["order_number"])
     await expect(entry).to_have_count(0)
+
+
+async def test_a_form_that_is_not_taken_says_so_beside_it(service, open_ops):
+    """And what was typed is still there to be read."""
+    placed = await refund_pending(service)
+    page = await open_ops()
+    entry = page.locator(f"[id='refunds-{placed['order_id']}.refund']")
+    await entry.locator("summary").click()
+    await entry.locator("[name=account]").fill("CZ65 typed")
+    await page.evaluate(_SENT, "refused")
+    await entry.get_by_role("button", name="Approve to another account").click()
+    await expect(entry.locator(".notice")).to_contain_text("nothing was done")
+    await expect(entry.locator("[name=account]")).to_have_value("CZ65 typed")
+
+
+async def test_without_an_answer_the_same_form_waits_to_be_pressed_again(service, open_ops):
+    """Whatever the board shows meanwhile: a fresh form would be another command."""
+    first = await on_hold(service)
+    page = await open_ops()
+    entry = page.locator(f"[id='held-{first['order_id']}']")
+    button = entry.get_by_role("button", name="Release")
+    command = await entry.locator("[name=command_id]").input_value()
+    await page.evaluate(_SENT, "cut")
+    await button.click()
+    await expect(entry.locator(".notice")).to_contain_text("press again")
+    await page.evaluate("() => { window.fetch = window.known }")
+    await refund_pending(service)
+    await expect(page.locator("#wanted")).to_contain_text("Refunds to approve")
+    await expect(entry.locator("[name=command_id]")).to_have_value(command)
+    await button.click()
+    await expect(page.locator("#notice")).to_contain_text("Released")
 
 
 async def _is_there_anew(page, entry):

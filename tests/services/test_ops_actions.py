@@ -308,7 +308,7 @@ async def test_commands_of_people_on_duty_are_refused_when_they_change_nothing(s
     )
 
     async def resend(message_id, command_id=None):
-        body = {"command_id": command_id or uuid4(), "actor": "staff:jana", "message_id": message_id}
+        body = {"command_id": command_id or uuid4(), "actor": "staff:duty-1", "message_id": message_id}
         return await service.ask("mails.v1.resend", **body)
 
     assert (await resend("<nobody@example.com>"))["error"]["code"] == "not_found"
@@ -324,6 +324,8 @@ async def test_commands_of_people_on_duty_are_refused_when_they_change_nothing(s
     )
     assert (await resend(message_id))["error"]["message"].endswith("Whoever got it called it spam.")
     command_id = uuid4()
-    none = await service.ask("projections.v1.retry", command_id=command_id, actor="staff:jana", view="lookup")
+    none = await service.ask(
+        "projections.v1.retry", command_id=command_id, actor="staff:duty-1", view="lookup"
+    )
     assert (none["ok"], none["orders"]) == (True, 0)
     assert (await resend(message_id, command_id))["error"]["code"] == "command_id_reused"

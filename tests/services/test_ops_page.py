@@ -1,5 +1,6 @@
 """The page for people on duty, on what a look may find: who sees what, who may act, and how large it grows."""
 
+import base64
 import re
 from html import unescape
 from uuid import uuid4
@@ -9,17 +10,20 @@ import pytest
 from fastapi import FastAPI
 
 from forms import words
-from ops_looks import crowded, empty
+from ops_looks import NOW, crowded, empty
 from vignettes.messages.commands import AcceptTwin
 from vignettes.services.calling import NoAnswer
 from vignettes.services.web.ops_look import _QUERIES
 from vignettes.services.web.ops_page import FRAGMENT, _OpsPages
 from vignettes.services.web.staff import Member, Staff, StaffRole
 from vignettes.services.web.staff_pages import StaffPages
-from vignettes.services.web.visits import Visits
+from vignettes.services.web.visits import Visit, Visits
 
 MOST_BYTES = 100_000
 ORIGIN = "http://ops.test"
+_CASE = {"case_id": str(uuid4()), "case_number": "C358518342", "state": "open", "topic": "question"}
+_CASE |= {"channel": "page", "opened_at": NOW.isoformat(), "order_number": None}
+_CASE |= dict.fromkeys(("email", "country", "plate", "ordered_on", "language"))
 
 
 class Looked:
@@ -41,7 +45,7 @@ class Desk:
         self.looked = Looked(found)
         self.sent = []
         self._answers = list(answers)
-        self.signed_in = Member("jana", frozenset({role})) if role else None
+        self.signed_in = Member("duty-1", frozenset({role})) if role else None
         staff = Staff(Visits(ORIGIN), lambda _: self.signed_in)
         app = FastAPI()
         StaffPages(staff, [_OpsPages(staff, self.looked, self._ask).router]).join(app)
@@ -54,10 +58,13 @@ class Desk:
             raise answer
         return answer
 
-    async def press(self, page, list_, **typed):
+    async def press(self, page, list_, *, kind="acts", **typed):
         """Fill in the first form of a list, and send it."""
+        start = f'<form class="{kind}"'
         form = next(
-            each for each in re.findall(r"<form.*?</form>", page, re.DOTALL) if f"/ops/{list_}/" in each
+            each
+            for each in re.findall(r"<form.*?</form>", page, re.DOTALL)
+            if each.startswith(start) and f"/ops/{list_}/" in each
         )
         action = unescape(re.search(r'action="([^"]+)"', form)[1])
         fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
@@ -90,7 +97,7 @@ async def test_a_viewer_sees_all_of_it_and_no_button():
 async def test_a_viewer_who_posts_all_the_same_is_refused(operator):
     """With a form that an operator was shown, proof and all."""
     page = (await operator.http.get("/ops")).text
-    operator.signed_in = Member("jana", frozenset({StaffRole.VIEWER}))
+    operator.signed_in = Member("duty-1", frozenset({StaffRole.VIEWER}))
     answer = await operator.press(page, "held", act="release")
     assert (answer.status_code, operator.sent) == (403, [])
     for address in (f"/ops/cases/{uuid4()}", f"/ops/money/{uuid4()}"):
@@ -112,7 +119,7 @@ async def test_what_is_done_is_a_command_in_the_name_of_the_member(operator):
     assert answer.status_code == 200
     [command] = operator.sent
     assert isinstance(command, AcceptTwin)
-    assert command.actor == "staff:jana"
+    assert command.actor == "staff:duty-1"
     assert f'value="{command.command_id}"' in page
     assert operator.looked.asked[-1] == 7  # the board shows what the views know of it
     assert "Released: scheduled." in answer.text
@@ -164,14 +171,81 @@ async def test_a_form_that_can_not_be_understood_is_told_why(operator, list_, ty
     assert why in words(answer.text)
 
 
-async def test_what_is_not_answered_is_asked_once_more_and_said_to_be_unknown():
-    operator = Desk(StaffRole.OPERATOR, crowded(), NoAnswer(), NoAnswer())
+async def test_what_is_not_answered_is_asked_once_more_and_pressed_again_it_is_the_same_command():
+    """Also once its entry is gone from the list, as it is when it was done after all: only so comes the file."""
+    paid_out = {"ok": True, "file_id": "P1", "content": base64.b64encode(b"<Document/>").decode()}
+    operator = Desk(StaffRole.OPERATOR, crowded(), NoAnswer(), NoAnswer(), paid_out)
     page = (await operator.http.get("/ops")).text
-    answer = await operator.press(page, "held", act="release")
+    operator.looked.found = empty()
+    answer = await operator.press(page, "payouts", act="pay_out")
     assert answer.status_code == 503
     assert "press again" in answer.text
-    first, second = operator.sent
-    assert first == second
+    again = await operator.press(answer.text, "payouts", kind="acts unsettled")
+    assert again.content == b"<Document/>"
+    first, second, third = operator.sent
+    assert first == second == third
+
+
+async def test_what_is_not_answered_can_only_be_sent_again_as_it_was_written():
+    """Typed words too; and what else could be done with that entry is not offered meanwhile."""
+    operator = Desk(StaffRole.OPERATOR, crowded(), NoAnswer(), NoAnswer())
+    page = (await operator.http.get("/ops")).text
+    answer = await operator.press(page, "reversals", act="dismiss", note='The bank\'s own "fee"')
+    action = f'action="/ops/reversals/{operator.sent[0].payment_id}"'
+    assert (page.count(action), answer.text.count(action)) == (1, 1)
+    await operator.press(answer.text, "reversals", kind="acts unsettled")
+    assert operator.sent[2] == operator.sent[0]
+
+
+async def test_an_answer_to_a_customer_outlives_a_service_that_is_away():
+    """It was written once; the case it belongs to can't be read either."""
+    thread = {"ok": True, "case": _CASE, "thread": [], "mails": []}
+    operator = Desk(StaffRole.OPERATOR, empty(), thread, NoAnswer(), NoAnswer())
+    page = (await operator.http.get(f"/ops/cases/{_CASE['case_id']}")).text
+    answer = await operator.press(page, "cases", kind="card", act="answer", text="Tomorrow.\r\nAt noon.")
+    assert answer.status_code == 503
+    await operator.press(answer.text, "cases", kind="acts unsettled")
+    _, first, _, third = operator.sent
+    assert third == first
+
+
+async def test_money_that_is_not_there_is_not_found():
+    """A link that somebody has kept is enough for it."""
+    operator = Desk(StaffRole.OPERATOR, empty(), {"ok": True, "payments": []})
+    assert (await operator.http.get(f"/ops/money/{uuid4()}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("list_", "key", "typed", "status"),
+    [
+        ("cases", "none", {"act": "answer", "text": "x"}, 404),
+        ("late", "00000000-0000-4000-8000-000000000001", {"act": "start", "generation": "1" * 5_000}, 422),
+    ],
+)
+async def test_what_no_form_of_ours_says_is_no_failure(operator, list_, key, typed, status):
+    """A member knows their own cookie, and can prove whatever they like by it."""
+    secret = (await operator.http.get("/ops")).cookies["visit"]
+    proof = Visit(secret, is_new=False).hidden(f"staff duty-1:ops {list_} {key}")
+    answer = await operator.http.post(f"/ops/{list_}/{key}".rstrip("/"), data={**proof, **typed})
+    assert answer.status_code == status
+
+
+async def test_how_often_it_was_tried_is_told_as_people_say_it():
+    operator = Desk(StaffRole.VIEWER, crowded())
+    page = words((await operator.http.get("/ops")).text)
+    assert "tried 3 times" in page
+    for row in operator.looked.found.parts["parked"]:
+        row["attempts"] = 1
+    assert "tried once" in words((await operator.http.get("/ops")).text)
+
+
+async def test_days_that_could_not_be_counted_are_not_told_as_none():
+    desk = Desk(StaffRole.VIEWER, empty())
+    assert "could not be counted" not in (await desk.http.get("/ops")).text
+    del desk.looked.found.parts["month"]
+    page = words((await desk.http.get("/ops")).text)
+    assert "could not be counted" in page
+    assert "kept in 30 days" not in page
 
 
 async def test_a_script_is_told_when_nothing_has_changed(operator):
@@ -190,7 +264,8 @@ async def test_a_script_is_told_when_nothing_has_changed(operator):
 async def test_further_ahead_can_be_looked_at(operator):
     """And only as far as there are bars for."""
     assert "Due in the next 48 hours" in words((await operator.http.get("/ops?hours=48")).text)
-    assert "Due in the next 24 hours" in words((await operator.http.get("/ops?hours=9000")).text)
+    for other in ("9000", "many", "9" * 5_000):
+        assert "Due in the next 24 hours" in words((await operator.http.get(f"/ops?hours={other}")).text)
 
 
 async def test_when_nothing_waits_it_says_so():

@@ -118,7 +118,7 @@ async def _once(pool: AsyncConnectionPool, asked: _Asked, do: _Do) -> dict[str, 
         outcome = await do(connection)
         kept = (asked.command_id, asked.subject, Jsonb(about), Jsonb(outcome), asked.actor)
         await connection.execute(_KEEP, kept)
-    log.info("intervention.made", request=asked.subject, actor=asked.actor)
+    log.info("intervention.made", request=asked.subject, command=str(asked.command_id))
     return outcome
 
 

@@ -31,6 +31,9 @@ from vignettes.services.web.visits import Form
 
 Fields = dict[str, Any]
 
+#: More than any amount or number of ours has.
+_MOST_DIGITS: Final = 18
+
 
 class NotUnderstood(Exception):
     """The form does not say what is to be done; the message tells what it lacks."""
@@ -123,7 +126,7 @@ def _shares(shares: list[tuple[str, str]], currency: str) -> list[Fields]:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise NotUnderstood("The form was not sent as it was shown: load the page anew.")
     return int(text)
 

@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 #: How many hours ahead can be looked at, and how many are unless somebody asks.
 HOURS: Final = (24, 48)
 USUAL_HOURS: Final = HOURS[0]
+#: So many orders are named beside each promise that was broken to them, the latest.
+NAMED: Final = 3
 
 #: What each promise is called, what it says, and what its figures leave out.
 _WORDS: Final[Mapping[Promise, tuple[str, str, str]]] = {
@@ -65,6 +67,11 @@ class Card:
     month: Kept
     broken: Sequence[Broken]
 
+    @property
+    def more_broken(self) -> int:
+        """How many were broken beside those that are named."""
+        return max(self.month.broken - len(self.broken), 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -75,6 +82,8 @@ class Notice:
     title: str
     words: str
     kind: Literal["good", "act", "wait"]
+    #: The form as it was sent, where nobody knows what became of it: sent again it is the same command.
+    again: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class Board:
 
     now: datetime
     sign: str
+    lacks_days: bool
     cards: Sequence[Card]
     due: DueChart
     overdue: int
@@ -108,10 +118,11 @@ def board(look: Look, hours: int, notice: Notice | None = None) -> Board:
     return Board(
         look.now,
         f"{look.sign}-{hours}",
+        look.lacks_days,
         [_card(promise, look) for promise in SHOWN],
         ops_charts.due(look.parts["due"], look.now, hours),
         next(each.total for each in lists if each.name == "late"),
-        ops_charts.states(look.parts["states"]),
+        ops_charts.states([*look.parts["states"], *look.parts["ended"]]),
         [each for each in lists if each.entries],
         [each for each in lists if not each.entries],
         look.parts["done"],
@@ -121,12 +132,12 @@ def board(look: Look, hours: int, notice: Notice | None = None) -> Board:
 
 def _card(promise: Promise, look: Look) -> Card:
     today = look.now.astimezone(UTC).date()
-    rows = [row for part in ("month", "today") for row in look.parts[part] if row["promise"] == promise]
+    rows = [row for part in ("month", "today") for row in look.rows(part) if row["promise"] == promise]
     days = ops_charts.days(rows, today)
     broken = [
         _broken(row)
         for part in ("broken_today", "broken_month")
-        for row in look.parts[part]
+        for row in look.rows(part)
         if row["promise"] == promise
     ]
     return Card(
@@ -135,7 +146,7 @@ def _card(promise: Promise, look: Look) -> Card:
         days[-1].kept,
         ops_charts.outlines(days),
         ops_charts.in_all(days),
-        broken,
+        broken[:NAMED],
     )
 
 

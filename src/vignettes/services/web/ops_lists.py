@@ -293,7 +293,7 @@ def _parked(row: Row, now: datetime) -> Entry:
         f"view {row['view']}",
         row["error"],
         f"{many(row['events_waiting'], 'event')} since {instant(row['parked_at'], now)}",
-        f"tried {many(row['attempts'], 'time')}",
+        "tried once" if row["attempts"] == 1 else f"tried {many(row['attempts'], 'time')}",
     ]
     title = row["order_number"] or str(row["order_id"])
     hidden = {"view": row["view"], "order_id": str(row["order_id"])}

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from starlette.exceptions import HTTPException
 
+from vignettes.domain.details import Status
 from vignettes.projections.promises import Promise
 
 log = structlog.get_logger(__name__)
@@ -33,9 +34,13 @@ SHOWN: Final = (Promise.AT_THE_MARK, Promise.SAME_DAY, Promise.RIGHT_ORDER, Prom
 #: So many of each list are shown; how many there are is told.
 MOST: Final = 5
 
-#: Days that are over hardly change.
+#: Days that are over hardly change. The board can do without them, and does not wait long for them.
 _OF_PAST_DAYS: Final = ("month", "broken_month")
-_AGAIN_SECONDS, _PAST_AGAIN_SECONDS = 3.0, 300.0
+#: Orders that have ended become more for ever, and so does the time that it takes to count them.
+_OF_ENDED: Final = ("ended",)
+_ENDED: Final = (Status.ISSUED, Status.REFUNDED, Status.EXPIRED)
+_AGAIN_SECONDS, _ENDED_AGAIN_SECONDS, _PAST_AGAIN_SECONDS = 3.0, 60.0, 300.0
+_PAST_PATIENCE_SECONDS: Final = 8.0
 _TIMES_AS_LONG: Final = 10
 _GONE_SECONDS: Final = 20.0
 #: How long whoever has done something waits for the views to know of it.
@@ -49,8 +54,13 @@ _QUERIES: Final[Mapping[str, bytes]] = {
     )
 }
 _CLOCK: Final = "clock"
-_NOW: Final = tuple(name for name in _QUERIES if name not in {*_OF_PAST_DAYS, _CLOCK})
-_VALUES: Final = {"promises": [int(each) for each in SHOWN], "most": MOST}
+_NOW: Final = tuple(name for name in _QUERIES if name not in {*_OF_PAST_DAYS, *_OF_ENDED, _CLOCK})
+_VALUES: Final = {
+    "promises": [int(each) for each in SHOWN],
+    "most": MOST,
+    "ended": [str(each) for each in _ENDED],
+    "standing": [str(each) for each in Status if each not in _ENDED],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,15 @@ class Look:
 
     now: datetime
     parts: Parts
+
+    @property
+    def lacks_days(self) -> bool:
+        """Tell whether the days that are over could not be counted."""
+        return any(name not in self.parts for name in _OF_PAST_DAYS)
+
+    def rows(self, name: str) -> Sequence[Row]:
+        """Return a part; nothing of one that could not be had."""
+        return self.parts.get(name, ())
 
     @property
     def sign(self) -> str:
@@ -82,6 +101,11 @@ class _Paced:
         """Tell whether it is time to ask anew."""
         return time.monotonic() >= self._not_before
 
+    def put_off(self, seconds: float) -> None:
+        """Forget what was known, and do not ask before so long."""
+        self.parts = {}
+        self._not_before = time.monotonic() + seconds
+
     async def look(self, connection: AsyncConnection, now: datetime) -> None:
         """Ask how things stand now."""
         began = time.monotonic()
@@ -97,6 +121,7 @@ class Looking:
         self._database = database
         self._one_at_a_time = asyncio.Lock()
         self._present = _Paced(_NOW, seconds)
+        self._ended = _Paced(_OF_ENDED, _ENDED_AGAIN_SECONDS)
         self._past = _Paced(_OF_PAST_DAYS, _PAST_AGAIN_SECONDS)
         self._today: date | None = None
 
@@ -109,10 +134,12 @@ class Looking:
             async with asyncio.timeout(_GONE_SECONDS), self._one_at_a_time:
                 if since is not None or self._present.is_due:
                     await self._known(since)
+                return Look(
+                    self._present.now, {**self._past.parts, **self._ended.parts, **self._present.parts}
+                )
         except (psycopg.Error, TimeoutError) as error:
             log.warning("page.unavailable", error=type(error).__name__)
             raise HTTPException(503) from None
-        return Look(self._present.now, {**self._past.parts, **self._present.parts})
 
     async def _known(self, since: int | None) -> None:
         async with self._database.connection() as connection:
@@ -120,11 +147,22 @@ class Looking:
                 await _caught_up(connection, since)
             [clock] = await _asked(connection, _CLOCK)
             now: datetime = clock["now"]
+            if self._ended.is_due:
+                await self._ended.look(connection, now)
             await self._present.look(connection, now)
-            today = now.astimezone(UTC).date()
-            if today != self._today or self._past.is_due:
+        today = now.astimezone(UTC).date()
+        if today != self._today or self._past.is_due:
+            self._today = today
+            await self._past_days(now)
+
+    async def _past_days(self, now: datetime) -> None:
+        """Count the days that are over. Where that fails, all else is shown, and it is tried again in a while."""
+        self._past.put_off(_TIMES_AS_LONG * _PAST_PATIENCE_SECONDS)
+        try:
+            async with asyncio.timeout(_PAST_PATIENCE_SECONDS), self._database.connection() as connection:
                 await self._past.look(connection, now)
-                self._today = today
+        except (psycopg.Error, TimeoutError) as error:
+            log.warning("page.without_past_days", error=type(error).__name__)
 
 
 async def _caught_up(connection: AsyncConnection, position: int) -> None:

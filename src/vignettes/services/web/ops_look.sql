@@ -7,7 +7,10 @@
 SELECT clock.now() AS now, (SELECT min(position) FROM read.projection_lag WHERE view <> 'published') AS position
 
 -- name: states
-SELECT status, count(*) AS orders FROM read.order_status GROUP BY status
+SELECT status, count(*) AS orders FROM read.order_status WHERE status = ANY (%(standing)s) GROUP BY status
+
+-- name: ended
+SELECT status, count(*) AS orders FROM read.order_status WHERE status = ANY (%(ended)s) GROUP BY status
 
 -- name: due
 SELECT date_bin('30 minutes', due_at, 'epoch') AS begins_at, country, count(*) AS orders
@@ -34,20 +37,21 @@ WHERE promise = ANY (%(promises)s)
 GROUP BY 1, 2
 
 -- name: broken_today
-SELECT p.promise, p.order_id, o.order_number, p.rule, p.due_at, p.late, p.limit_at IS NULL AS is_no_matter_of_time,
-       count(*) OVER (PARTITION BY p.promise) AS total
-FROM read.promises p LEFT JOIN read.order_status o USING (order_id)
-WHERE p.promise = ANY (%(promises)s) AND p.state = 'broken'
-  AND p.due_at >= date_trunc('day', %(now)s::timestamptz, 'UTC') AND p.due_at < date_trunc('day', %(now)s::timestamptz, 'UTC') + interval '1 day'
-ORDER BY p.due_at DESC LIMIT %(most)s
+-- Promise by promise: many late mails must not hide the one late registration.
+SELECT p.promise, p.order_id, o.order_number, p.due_at, p.late, p.limit_at IS NULL AS is_no_matter_of_time
+FROM (SELECT *, row_number() OVER (PARTITION BY promise ORDER BY due_at DESC) AS nth FROM read.promises
+      WHERE promise = ANY (%(promises)s) AND state = 'broken'
+        AND due_at >= date_trunc('day', %(now)s::timestamptz, 'UTC') AND due_at < date_trunc('day', %(now)s::timestamptz, 'UTC') + interval '1 day') AS p
+LEFT JOIN read.order_status o USING (order_id)
+WHERE p.nth <= %(most)s ORDER BY p.due_at DESC
 
 -- name: broken_month
-SELECT p.promise, p.order_id, o.order_number, p.rule, p.due_at, p.late, p.limit_at IS NULL AS is_no_matter_of_time,
-       count(*) OVER (PARTITION BY p.promise) AS total
-FROM read.promises p LEFT JOIN read.order_status o USING (order_id)
-WHERE p.promise = ANY (%(promises)s) AND p.state = 'broken'
-  AND p.due_at >= date_trunc('day', %(now)s::timestamptz, 'UTC') - interval '29 days' AND p.due_at < date_trunc('day', %(now)s::timestamptz, 'UTC')
-ORDER BY p.due_at DESC LIMIT %(most)s
+SELECT p.promise, p.order_id, o.order_number, p.due_at, p.late, p.limit_at IS NULL AS is_no_matter_of_time
+FROM (SELECT *, row_number() OVER (PARTITION BY promise ORDER BY due_at DESC) AS nth FROM read.promises
+      WHERE promise = ANY (%(promises)s) AND state = 'broken'
+        AND due_at >= date_trunc('day', %(now)s::timestamptz, 'UTC') - interval '29 days' AND due_at < date_trunc('day', %(now)s::timestamptz, 'UTC')) AS p
+LEFT JOIN read.order_status o USING (order_id)
+WHERE p.nth <= %(most)s ORDER BY p.due_at DESC
 
 -- name: late
 -- A trigger takes a moment: what is due this very second is not late.

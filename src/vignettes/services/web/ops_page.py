@@ -57,18 +57,17 @@ class _OpsPages:
 
     # --- the board
 
-    async def _show(self, request: Request, hours: int = USUAL_HOURS) -> Response:
+    async def _show(self, request: Request) -> Response:
         member = self._staff.member(request, StaffRole.VIEWER)
-        shown = board(await self._looking.look(), _hours(hours))
+        shown = board(await self._looking.look(), _hours_of(request))
         if _is_fragment(request) and request.headers.get("if-none-match") == _etag(shown):
             return Response(status_code=_UNCHANGED, headers=_told(shown))
         return self._board(request, member, shown)
 
     def _board(self, request: Request, member: Member, shown: Board, status: int = 200) -> Response:
         told = {"board": shown, "may_act": member.may(StaffRole.OPERATOR), "all_hours": HOURS}
-        if _is_fragment(
-            request
-        ):  # to a script a refusal in words is an answer: browsers would complain of others
+        if _is_fragment(request):
+            # To a script a refusal in words is an answer: browsers would complain of others.
             response = self._staff.page(request, member, "ops_board.html", told)
         else:
             response = self._staff.page(request, member, "ops.html", told, status)
@@ -86,7 +85,7 @@ class _OpsPages:
         except NotUnderstood as why:
             return await self._failed(request, member, wish, str(why), _WRONG)
         except NoAnswer:
-            return await self._failed(request, member, wish, _UNKNOWN, _TRY_AGAIN)
+            return await self._unknown(request, member, wish)
         if not reply["ok"]:
             return await self._failed(request, member, wish, reply["error"]["message"], _REFUSED)
         if reply.get("content"):
@@ -94,12 +93,18 @@ class _OpsPages:
         said = Notice(listing, key, form["title"], ops_acts.done(wish, reply), "good")
         return await self._ended(request, member, said, since=reply.get("position"))
 
+    async def _unknown(self, request: Request, member: Member, wish: Wish) -> Response:
+        """Give the same form back, to be sent once more as it is: another would be another command."""
+        title = wish.form["title"]
+        notice = Notice(wish.listing, wish.key, title, _UNKNOWN, "act", again=wish.form.fields)
+        return await self._ended(request, member, notice, _TRY_AGAIN)
+
     async def _failed(self, request: Request, member: Member, wish: Wish, why: str, status: int) -> Response:
         """Tell why, where it was asked for: what was written to a customer is not to be written once more."""
         notice = Notice(wish.listing, wish.key, wish.form["title"], why, "act")
         if wish.act != "answer":
             return await self._ended(request, member, notice, status)
-        found = await self._looked_up(AskCase(case_id=UUID(wish.key), actor=member.actor))
+        found = await self._looked_up(AskCase(case_id=_case_id(wish.key), actor=member.actor))
         told = {**found, "notice": notice, "text": wish.form["text"]}
         return self._staff.page(request, member, "ops_case.html", told, status)
 
@@ -129,6 +134,8 @@ class _OpsPages:
     async def _money(self, request: Request, payment_id: UUID) -> Response:
         member = self._staff.member(request, StaffRole.OPERATOR)
         found = await self._looked_up(AskReview(payment_id=payment_id, actor=member.actor))
+        if not found["payments"]:
+            raise HTTPException(_NOT_THERE)
         shown = board(await self._looking.look(), USUAL_HOURS)
         told = {"payment": found["payments"][0], "board": shown, "may_act": True, "key": str(payment_id)}
         return self._staff.page(request, member, "ops_money.html", told)
@@ -167,11 +174,14 @@ def _told(shown: Board) -> dict[str, str]:
     return {"ETag": _etag(shown), "Vignettes-Now": f"{shown.now:%H:%M:%S}"}
 
 
-def _hours(wished: int) -> int:
-    return wished if wished in HOURS else USUAL_HOURS
-
-
 def _hours_of(request: Request) -> int:
-    """Return how far ahead the page looked from which something was done."""
+    """Return how far ahead is looked, or was from where something was done."""
     wished = request.query_params.get("hours", "")
-    return _hours(int(wished)) if wished.isdecimal() else USUAL_HOURS
+    return next((hours for hours in HOURS if str(hours) == wished), USUAL_HOURS)
+
+
+def _case_id(key: str) -> UUID:
+    try:
+        return UUID(key)
+    except ValueError:
+        raise HTTPException(_NOT_THERE) from None

@@ -3,9 +3,14 @@
 (() => {
   const board = document.getElementById("board");
   const news = document.getElementById("news");
+  // Whoever has sent a form without this script stands at its address, where there is nothing to look at.
+  const BOARD = "/ops";
   const EVERY = 4000;
   const LONGEST = 30000;
   const PATIENCE = 15000;
+  const NO_ANSWER = 500;
+  const UNKNOWN = "No answer: press again, it is done once.";
+  const NOT_TAKEN = "Not taken, nothing was done: load the page anew, and do it again.";
   let failures = 0;
   let timer = 0;
   let isSending = false;
@@ -17,8 +22,10 @@
     place.classList.toggle("stale", isStale);
   };
 
-  // Whatever somebody has opened, is typing into, or has typed into, stays as it is until they are done with it.
+  // Whatever somebody has opened, is typing into, or has typed into, stays as it is until they are done with it. So does
+  // a form of which nobody knows what became: only the same one, sent again, is the same command.
   const isInUse = (part) =>
+    part.querySelector(".unsettled") ||
     [...part.querySelectorAll("input:not([type=hidden])")].some((each) => each.value !== "" || each === document.activeElement);
   const folds = (id) => [...(document.getElementById(id)?.querySelectorAll("details") || [])];
   const opened = () =>
@@ -44,6 +51,9 @@
       const old = shown().querySelector(`#${CSS.escape(part.id)}`);
       if (old && (kept.includes(old) || withoutProofs(old) === withoutProofs(part))) part.replaceWith(old);
     });
+    kept
+      .filter((part) => part.querySelector(".unsettled") && !fresh.querySelector(`#${CSS.escape(part.id)}`))
+      .forEach((part) => fresh.querySelector("#head").after(part));
     shown().replaceWith(fresh);
     open.forEach(([home, number]) => {
       const details = number < 0 ? document.getElementById(home) : folds(home)[number];
@@ -79,7 +89,7 @@
   const look = async () => {
     const before = waiting(document);
     const headers = { "If-None-Match": `"${shown().dataset.sign}"` };
-    const answer = await asked(location.pathname + location.search, { headers });
+    const answer = await asked(BOARD + location.search, { headers });
     if (!answer.ok && answer.status !== 304) return answer.status === 401 && told(answer);
     if (!(await told(answer))) return false;
     if (waiting(document) !== before) news.textContent = waiting(document);
@@ -98,13 +108,32 @@
     again(Math.min(EVERY * 2 ** Math.min(failures, 3), LONGEST));
   };
 
+  // What is said of a form stays beside it, whatever the board tells meanwhile.
+  const settled = (form) => {
+    form.classList.remove("unsettled");
+    if (form.nextElementSibling?.matches(".notice")) form.nextElementSibling.remove();
+  };
+  const unsettled = (form, words) => {
+    settled(form);
+    const said = document.createElement("p");
+    said.className = "notice act";
+    said.textContent = words;
+    form.classList.add("unsettled");
+    form.after(said);
+    form.querySelectorAll("button").forEach((each) => each.removeAttribute("aria-disabled"));
+    news.textContent = words;
+  };
+
   // A button is pressed once: the form has one command, and says what became of it where it stands.
   const sent = async (form, button) => {
     const answer = await asked(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+    if (answer.status >= NO_ANSWER) throw new Error("nobody knows what became of it");
+    if (!answer.ok) return unsettled(form, NOT_TAKEN);
+    settled(form);
     form.querySelectorAll("input:not([type=hidden])").forEach((each) => (each.value = ""));
     form.querySelectorAll("details").forEach((each) => (each.open = false));
-    if (!(await told(answer))) location.reload();
-    const notice = board.querySelector(".notice");
+    await told(answer);
+    const notice = board.querySelector("#notice .notice, .entries .notice");
     if (!notice) return;
     news.textContent = notice.textContent;
     notice.tabIndex = -1;
@@ -120,10 +149,7 @@
     const button = event.submitter;
     form.querySelectorAll("button").forEach((each) => each.setAttribute("aria-disabled", "true"));
     sent(form, button)
-      .catch(() => {
-        live("no answer: press again, it is done once", true);
-        form.querySelectorAll("button").forEach((each) => each.removeAttribute("aria-disabled"));
-      })
+      .catch(() => unsettled(form, UNKNOWN))
       .finally(() => {
         isSending = false;
         again(EVERY);
