@@ -1,7 +1,7 @@
 """Write down who may do what in a database that was just migrated (`python -m tools.privileges`).
 
-To be done with every migration that gives or takes a right, or changes a function: what differs from it in a living
-database, `vignettes doctor` tells of.
+To be done with every migration that gives or takes a right, or changes a function or a view: what differs from it in a
+living database, `vignettes doctor` tells of.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from vignettes.runtime.viewing import install_views
 FILE = Path(privileges.__file__).with_name("privileges.txt")
 _HEAD = """\
 # Who may do what in the database, beside its owner (vignettes_owner), as the migrations make it: what follows GRANT;
-# triggers, with the function that they call; functions, by the beginning of the SHA-256 of their text.
+# triggers, with the function that they call; functions and views, by the beginning of the SHA-256 of their text.
 # Made by `python -m tools.privileges`; `vignettes doctor` compares a living database with it.
 """
 

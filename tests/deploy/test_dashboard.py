@@ -25,9 +25,10 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)
 
 @contextmanager
 def scraping(prometheus, folder, port):
-    """Run Prometheus by the configuration that we give as an example, every two seconds, and yield its address."""
+    """Run Prometheus by the configuration that we give as an example, but more often, and yield its address."""
     text = CONFIG.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{port}")
-    text = re.sub(r"_(interval|timeout): \d+s", r"_\1: 2s", text)
+    # No more often: a scrape may take so long while everything else is at work here as well.
+    text = re.sub(r"_(interval|timeout): \d+s", r"_\1: 8s", text)
     (folder / "prometheus.yml").write_text(text)
     (folder / "alerts.yml").write_text((CONFIG.parent / "alerts.yml").read_text())
     ours = f"127.0.0.1:{free_port()}"
@@ -89,16 +90,14 @@ async def ask(copied, tmp_path_factory, prometheus):
 
 def expressions():
     panels = json.loads(dashboard.FILE.read_text())["panels"]
-    return [
-        pytest.param(target["expr"], id=f"{panel['title']}: {target['legendFormat']}")
-        for panel in panels
-        for target in panel.get("targets", [])
-    ]
+    return [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
 
-@pytest.mark.parametrize("expression", expressions())
-async def test_a_query_gives_data(ask, expression):
-    assert await ask(expression)
+async def test_every_query_gives_data(ask):
+    """All of them in one test: the service, and who scrapes it, are started for it alone."""
+    wanted = expressions()
+    assert len(wanted) > 30
+    assert [expression for expression in wanted if not await ask(expression)] == []
 
 
 async def test_the_file_is_what_its_tool_writes():

@@ -3,15 +3,24 @@
 import contextlib
 import gzip
 import json
+import time
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 import pytest_asyncio
 from nats.errors import NoRespondersError
+from structlog.testing import capture_logs
 
 from collecting import a_collector
 from service import running_service, until
-from vignettes.runtime.embedded import EmbeddedNats
+from vignettes.domain.references import number_from_serial
+from vignettes.eventstore.orders import order_id_of
+from vignettes.runtime.embedded import EmbeddedNats, free_port
+from vignettes.runtime.settings import load_settings
+from vignettes.runtime.telemetry import tracing
+from vignettes.services import mailing
+from vignettes.services.registering.ledger import Ledger
 from vignettes.services.tracing import OFF, headers, traceparent
 
 THEIR_TRACE, THEIR_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -147,3 +156,64 @@ async def test_a_service_that_is_told_no_collector_notes_nothing():
     OFF.note("work", order_id, "key", began=0)
     assert not OFF.is_on
     assert traceparent(order_id, "key").startswith(f"00-{order_id.hex}-")
+
+
+async def told_of(logs, event, placed, times):
+    of_it = [each for each in logs if each["event"] == event and each.get("order") == placed["order_id"]]
+    return len(of_it) == times
+
+
+async def test_what_can_not_be_traced_goes_its_way_all_the_same(service, monkeypatch):
+    """Nothing is sent twice or asked again because nobody knows what a span follows from."""
+
+    async def unknown(*_):
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(Ledger, "started_by", unknown)
+    monkeypatch.setattr(mailing, "_CALLED_BY", "SELECT 1 / 0, %s")
+    with capture_logs() as logs:
+        placed = await service.place()
+        await service.pay(placed)
+        await service.advance(days=7)
+        await service.status(placed["order_id"], "issued")
+        await until(lambda: told_of(logs, "mail.not_traced", placed, 4))
+    events = {each["event"] for each in logs}
+    assert await told_of(logs, "mail.sent", placed, 4)
+    assert "registration.not_traced" in events
+    assert not events & {"worker.failed", "worker.database_error", "registration.failed"}
+
+
+async def test_of_all_orders_a_share_is_traced_the_same_in_every_process(collector):
+    """Their ids are of one kind, and alike in half of their bits: these say nothing of whose turn it is."""
+    orders = [order_id_of(number_from_serial(serial)) for serial in range(1, 1_001)]
+    settings = load_settings(otlp_url=collector.url, trace_share=0.1)
+    for name in ("one", "two"):
+        async with tracing(settings, [name]) as traced:
+            for order_id in orders:
+                traced.note(name, order_id, name, began=0)
+            flags = {order_id.hex: traced.traceparent(order_id, name)[-2:] for order_id in orders}
+    one, two = (
+        {span.trace_id.hex() for span in collector.spans() if span.name == name} for name in ("one", "two")
+    )
+    assert 50 < len(one) < 150
+    assert one == two == {each for each, flag in flags.items() if flag == "01"}
+    assert set(flags.values()) == {"00", "01"}
+
+
+async def test_what_is_asked_for_an_order_that_is_not_traced_says_so(collector):
+    """Whoever is asked does not note spans whose parents are nowhere."""
+    order_id = uuid4()
+    async with tracing(load_settings(otlp_url=collector.url, trace_share=0), ["none"]) as traced:
+        with traced.span("work", order_id, "key", parent=order_id):
+            assert headers()["traceparent"].endswith("-00")
+    assert collector.spans(order_id.hex) == []
+
+
+async def test_a_collector_that_is_away_does_not_hold_up_the_end():
+    """What could not be sent within a moment is lost: whoever stops a role waits for it."""
+    settings = load_settings(otlp_url=f"http://127.0.0.1:{free_port()}")
+    async with tracing(settings, ["leaving"]) as traced:
+        for number in range(3_000):
+            traced.note("work", uuid4(), number, began=0)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5

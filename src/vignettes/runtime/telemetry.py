@@ -4,6 +4,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,20 +15,24 @@ from vignettes.services.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 #: How long spans are gathered before they are sent, and how long the collector may take.
 _GATHERED_MILLISECONDS = 1_000
 _TAKEN_WITHIN_SECONDS = 3
 #: So many wait at most: more are dropped, never waited for.
 _MOST_WAITING = 16_384
+#: How long the end of a process waits for what is still to be sent; the rest is lost.
+_SENT_AT_THE_END_SECONDS = 2.0
 
 
 @asynccontextmanager
 async def tracing(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Tracing]:
-    """Give what notes spans while the block runs; what it noted is sent when the block ends."""
+    """Give what notes spans while the block runs; it is sent when the block ends, if somebody takes it."""
     if settings.otlp_url is None:
         yield OFF
         return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
     class FollowingIds(RandomIdGenerator):
@@ -42,19 +47,30 @@ async def tracing(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Tra
             return self.wanted[1] if self.wanted else super().generate_span_id()
 
     ids = FollowingIds()
-    provider = _provider(settings, roles, ids)
+    exporter = OTLPSpanExporter(f"{settings.otlp_url}/v1/traces", timeout=_TAKEN_WITHIN_SECONDS)
+    provider = _provider(roles, ids, exporter)
     try:
-        yield Tracing(provider.get_tracer("vignettes", version("vignettes")), ids)
+        tracer = provider.get_tracer("vignettes", version("vignettes"))
+        yield Tracing(tracer, ids, settings.trace_share)
     finally:
-        await asyncio.to_thread(provider.shutdown)
+        await _end(provider, exporter)
 
 
-def _provider(settings: Settings, roles: Sequence[str], ids: Any) -> "TracerProvider":
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+async def _end(provider: "TracerProvider", exporter: "SpanExporter") -> None:
+    """Send what is left, as far as that goes: a collector that is away must not hold up the end of a role."""
+    # A thread of its own that nobody waits for: by itself the provider tries for half a minute.
+    sending = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
+    sending.start()
+    await asyncio.to_thread(sending.join, _SENT_AT_THE_END_SECONDS)
+    if sending.is_alive():
+        exporter.shutdown()
+
+
+def _provider(roles: Sequence[str], ids: Any, exporter: "SpanExporter") -> "TracerProvider":
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     resource = Resource.create(
         {
@@ -63,10 +79,8 @@ def _provider(settings: Settings, roles: Sequence[str], ids: Any) -> "TracerProv
             "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
         }
     )
-    # By the trace's id, whoever asks: all processes choose the same orders.
-    sampler = TraceIdRatioBased(settings.trace_share)
-    provider = TracerProvider(sampler, resource, shutdown_on_exit=False, id_generator=ids)
-    exporter = OTLPSpanExporter(f"{settings.otlp_url}/v1/traces", timeout=_TAKEN_WITHIN_SECONDS)
+    # Which orders are traced was decided before it is asked.
+    provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(
         BatchSpanProcessor(
             exporter, max_queue_size=_MOST_WAITING, schedule_delay_millis=_GATHERED_MILLISECONDS

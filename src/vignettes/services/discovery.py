@@ -165,10 +165,17 @@ async def _gather(inbox: Subscription, read: Callable[[dict[str, Any]], Answer],
         if (answer.headers or {}).get("Status") == _NO_RESPONDERS:
             return
         try:
-            found.append(read(json.loads(answer.data)))
+            found.append(read(_named(json.loads(answer.data))))
         except (ValueError, TypeError, KeyError, AttributeError):
             # Discovery is open to every program on this server; one that answers nonsense hides nobody else.
             log.warning("discovery.unreadable_answer")
+
+
+def _named(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer, if it says by texts who it is of: all of them are put in order by these."""
+    if not all(isinstance(answer[key], str) for key in ("name", "id")):
+        raise TypeError(type(answer))
+    return answer
 
 
 def _answering(tell: Callable[[], dict[str, Any]]) -> Callable[[Msg], Any]:

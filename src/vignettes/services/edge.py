@@ -80,7 +80,7 @@ class Endpoints:
         endpoint.__doc__ = message.__doc__
         endpoint.__annotations__ |= {"request": message, "return": reply | Refused}
         subscriber = self.broker.subscriber(
-            subject, queue=queue, decoder=_strictly(message), max_workers=CONCURRENCY, title=subject
+            subject, queue=queue, decoder=_strictly(message, stats), max_workers=CONCURRENCY, title=subject
         )
         subscriber(endpoint)
 
@@ -225,10 +225,17 @@ def _described(name: str, message: type[Message], reply: type[BaseModel]) -> Cal
     return endpoint
 
 
-def _strictly(message: type[Message]) -> Callable[[NatsMessage], Awaitable[Message]]:
+def _strictly(message: type[Message], stats: EndpointStats) -> Callable[[NatsMessage], Awaitable[Message]]:
     async def decode(raw: NatsMessage) -> Message:
         clear_contextvars()
-        return message.model_validate_json(raw.body)
+        began = time.perf_counter_ns()
+        try:
+            return message.model_validate_json(raw.body)
+        except ValidationError:
+            # What is refused here comes to nobody who would count it.
+            stats.num_requests += 1
+            stats.ended("refused", began)
+            raise
 
     return decode
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -136,11 +137,20 @@ class Registration:
         attempt = Attempt(taken, authority, self._ledger, self._ordering, self._measures, self._tracing)
         if not self._tracing.is_on:
             return await attempt.outcome()
-        began_by = await self._ledger.started_by(taken.order_id) or taken.order_id
+        began_by = await self._started_by(taken) or taken.order_id
         told: Attributes = {"vignettes.country": taken.country, "vignettes.attempt": taken.attempts}
         key = f"attempt {taken.lease}"
         with self._tracing.span("register", taken.order_id, key, parent=began_by, attributes=told):
             return await attempt.outcome()
+
+    async def _started_by(self, taken: Taken) -> UUID | None:
+        """Return the command that an attempt's trace follows from; None where it can't be known now."""
+        try:
+            return await self._ledger.started_by(taken.order_id)
+        except (psycopg.Error, PoolTimeout) as error:
+            # The authority is to be called, whatever becomes of a trace.
+            log.warning("registration.not_traced", error=type(error).__name__)
+            return None
 
     async def _leave(self, taken: Taken, left: Left, known: Capabilities) -> None:
         tries = taken.tries if left.state == taken.state else 1

@@ -50,7 +50,7 @@ def trigger_key(order_id: UUID, generation: int) -> str:
 
 def traceparent(order_id: UUID, key: object) -> str:
     """Return the header that names a span of an order."""
-    return _header(order_id.int, span_of(key))
+    return _header(order_id.int, span_of(key), is_noted=True)
 
 
 def headers() -> dict[str, str]:
@@ -62,14 +62,24 @@ def headers() -> dict[str, str]:
 class Tracing:
     """Notes spans. Without a tracer there are none, and it costs nothing."""
 
-    def __init__(self, tracer: Tracer | None = None, ids: Ids | None = None) -> None:
+    def __init__(self, tracer: Tracer | None = None, ids: Ids | None = None, share: float = 1.0) -> None:
         self._tracer = tracer
         self._ids = ids
+        self._share = share
 
     @property
     def is_on(self) -> bool:
         """Whether anything is noted."""
         return self._tracer is not None
+
+    def chooses(self, order_id: UUID) -> bool:
+        """Tell whether the trace of an order is noted at all: every process chooses the same of them."""
+        # Not by the id as it is: where the bits are that say of which kind a UUID is, nothing is left to chance.
+        return span_of(order_id) < self._share * 2**64
+
+    def traceparent(self, order_id: UUID, key: object) -> str:
+        """Return the header that names a span of an order, and says whether it is noted."""
+        return _header(order_id.int, span_of(key), is_noted=self.chooses(order_id))
 
     def note(  # noqa: PLR0913  # what a span is made of
         self,
@@ -89,7 +99,7 @@ class Tracing:
         It follows from the caller's span, where that is of the same order, else from that of the key `parent`, else it
         is the first of its order. A caller of another trace is linked.
         """
-        if self._tracer is None or self._ids is None:
+        if self._tracer is None or self._ids is None or not self.chooses(order_id):
             return
         theirs = _context(caller)
         is_ours = theirs is not None and theirs.trace_id == order_id.int
@@ -117,7 +127,7 @@ class Tracing:
             yield
             return
         began, failed, outer = time.time_ns(), None, _here.get()
-        token = _here.set(traceparent(order_id, key))
+        token = _here.set(self.traceparent(order_id, key))
         try:
             yield
         except BaseException as error:
@@ -157,5 +167,5 @@ def _context(header: str | None) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def _header(trace_id: int, span_id: int) -> str:
-    return f"00-{trace_id:032x}-{span_id:016x}-01"
+def _header(trace_id: int, span_id: int, *, is_noted: bool) -> str:
+    return f"00-{trace_id:032x}-{span_id:016x}-{is_noted:02x}"

@@ -50,10 +50,14 @@ CREATE TABLE effect.published (
 );
 COMMENT ON TABLE effect.published IS 'How many events of orders the stream ORDERS has acknowledged, each counted once.';
 COMMENT ON COLUMN effect.published.position IS 'Position in the log of the last of them.';
+-- What can't be digested, and what follows it in its order, was not published yet: it is counted when it is.
 INSERT INTO effect.published (messages, position)
     SELECT count(*), coalesce(max(e.notification_id), 0)
-    FROM log.events e JOIN view.editions p ON p.view = 'published' AND p.state = 'live'
-    WHERE e.notification_id <= p.position AND starts_with(e.topic, 'order.');
+    FROM log.events e
+         JOIN view.editions p ON p.view = 'published' AND p.state = 'live'
+         LEFT JOIN view.parked k
+         ON k.edition = p.id AND k.order_id = e.originator_id AND k.position <= e.notification_id
+    WHERE e.notification_id <= p.position AND starts_with(e.topic, 'order.') AND k.order_id IS NULL;
 GRANT SELECT, UPDATE ON effect.published TO vignettes_projector;
 
 CREATE VIEW read.published AS SELECT messages, position FROM effect.published;

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.micro.service import EndpointStats, ServiceStats
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from vignettes.services import discovery
+from vignettes.services.timings import BOUNDS
 from vignettes.services.web.metric_views import buckets
+
+log = structlog.get_logger(__name__)
 
 #: What a writer tells of itself, as metrics.
 _OF_A_WRITER: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str]] = {
@@ -28,6 +33,7 @@ _OF_A_WRITER: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str
 }
 #: Told also by a process that was asked nothing yet: what grows from nothing has no rate.
 _OUTCOMES = ("ok", "refused", "unavailable")
+_NOTHING_YET: dict[str, Any] = {"bounds": BOUNDS, "outcomes": {}}
 _PATIENCE_SECONDS = 1.0
 
 
@@ -59,11 +65,24 @@ async def told(client: Client, expected: Sequence[str]) -> list[Told] | None:
 
 
 def _ours(answers: Sequence[ServiceStats]) -> list[Told]:
-    return [
+    found = [
         Told(each.name.removeprefix(discovery.PREFIX), each)
         for each in answers
         if each.name.startswith(discovery.PREFIX)
     ]
+    return [each for each in found if _can_be_told(each)]
+
+
+def _can_be_told(process: Told) -> bool:
+    """Tell it once by itself: any program may answer by such a name, and one that tells nonsense hides nobody else."""
+    alone = CollectorRegistry(auto_describe=False)
+    alone.register(Processes([process], ()))
+    try:
+        generate_latest(alone)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        log.warning("metrics.unreadable_answer", role=process.role)
+        return False
+    return True
 
 
 class Processes(Collector):
@@ -117,9 +136,7 @@ def _answered(processes: Sequence[Told]) -> Metric:
 
 
 def _add_timings(family: HistogramMetricFamily, process: str, endpoint: EndpointStats) -> None:
-    timings = (endpoint.data or {}).get("timings")
-    if not timings:
-        return
+    timings = (endpoint.data or {}).get("timings") or _NOTHING_YET
     bounds = [*timings["bounds"], math.inf]
     nothing = {"counts": [0] * len(bounds), "seconds": 0.0}
     for outcome, counted in (dict.fromkeys(_OUTCOMES, nothing) | timings["outcomes"]).items():
