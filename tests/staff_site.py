@@ -131,6 +131,8 @@ class IdentityProvider:
     signed: Any = None
     asked: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: The clients of those who ask it, closed with it.
+    asked_by: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
     def app(self) -> FastAPI:
@@ -200,6 +202,7 @@ class IdentityProvider:
             self.issuer, "vignettes", self.secret, "openid profile", f"{ORIGIN}/sign-in/openid/done"
         )
         http = httpx.AsyncClient(trust_env=False, timeout=5, verify=False)
+        self.asked_by.append(http)
         return OpenId(Provider(client, http, now), Rules("preferred_username", "groups", GROUPS), tokens.has)
 
 
@@ -227,6 +230,8 @@ async def provider(**different: Any) -> AsyncIterator[IdentityProvider]:
     async with serving(running.app) as port:
         running.issuer = f"http://127.0.0.1:{port}"
         yield running
+        for http in running.asked_by:
+            await http.aclose()
 
 
 async def go(http: httpx.AsyncClient, to: str = "/audit") -> str:

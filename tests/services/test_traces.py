@@ -21,7 +21,7 @@ from vignettes.runtime.settings import load_settings
 from vignettes.runtime.telemetry import tracing
 from vignettes.services import mailing
 from vignettes.services.registering.ledger import Ledger
-from vignettes.services.tracing import OFF, headers, traceparent
+from vignettes.services.tracing import OFF, headers
 
 THEIR_TRACE, THEIR_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PLATE, ADDRESS = "7X7 1234", "traced.driver@example.com"
@@ -155,7 +155,7 @@ async def test_a_service_that_is_told_no_collector_notes_nothing():
         assert headers() == {}
     OFF.note("work", order_id, "key", began=0)
     assert not OFF.is_on
-    assert traceparent(order_id, "key").startswith(f"00-{order_id.hex}-")
+    assert OFF.traceparent(order_id, "key").startswith(f"00-{order_id.hex}-")
 
 
 async def told_of(logs, event, placed, times):

@@ -15,7 +15,6 @@ from vignettes.services.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SpanExporter
 
 #: How long spans are gathered before they are sent, and how long the collector may take.
 _GATHERED_MILLISECONDS = 1_000
@@ -56,7 +55,7 @@ async def tracing(settings: Settings, roles: Sequence[str]) -> AsyncIterator[Tra
         await _end(provider, exporter)
 
 
-async def _end(provider: "TracerProvider", exporter: "SpanExporter") -> None:
+async def _end(provider: "TracerProvider", exporter: Any) -> None:
     """Send what is left, as far as that goes: a collector that is away must not hold up the end of a role."""
     # A thread of its own that nobody waits for: by itself the provider tries for half a minute.
     sending = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
@@ -66,7 +65,7 @@ async def _end(provider: "TracerProvider", exporter: "SpanExporter") -> None:
         exporter.shutdown()
 
 
-def _provider(roles: Sequence[str], ids: Any, exporter: "SpanExporter") -> "TracerProvider":
+def _provider(roles: Sequence[str], ids: Any, exporter: Any) -> "TracerProvider":
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor

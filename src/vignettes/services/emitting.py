@@ -88,7 +88,7 @@ class Emitter:
     def _headers(self, row: Row) -> dict[str, str]:
         headers = {"Nats-Msg-Id": _message_id(row)}
         if self._tracing.is_on:
-            headers[tracing.HEADER] = tracing.traceparent(row["order_id"], _span(row))
+            headers[tracing.HEADER] = self._tracing.traceparent(row["order_id"], _span(row))
         return headers
 
     def _note(self, row: Row, began: int) -> None:

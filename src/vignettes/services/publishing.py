@@ -16,7 +16,7 @@ from vignettes.eventstore.codec import Recorded
 from vignettes.messages import events
 from vignettes.projections.view import Definition, Edition, Interrupted
 from vignettes.services.telling import event_type, told
-from vignettes.services.tracing import HEADER, OFF, Tracing, traceparent
+from vignettes.services.tracing import HEADER, OFF, Tracing
 
 SOURCE = "/vignettes/orders"
 #: How many messages may wait for their acknowledgements, and how long: each is synced to the disk.
@@ -51,7 +51,7 @@ class PublishedView:
     def see(self, event: Recorded, order: Order, noted: Any) -> None:  # noqa: ARG002  # the protocol's
         self._waiting.append(message(event, order))
         if self._tracing.is_on:
-            self._waiting[-1][1][HEADER] = traceparent(event.order_id, _span(event))
+            self._waiting[-1][1][HEADER] = self._tracing.traceparent(event.order_id, _span(event))
             self._noted.append((event, time.time_ns()))
 
     async def settle(self) -> None:

@@ -48,11 +48,6 @@ def trigger_key(order_id: UUID, generation: int) -> str:
     return f"trigger {order_id}:{generation}"
 
 
-def traceparent(order_id: UUID, key: object) -> str:
-    """Return the header that names a span of an order."""
-    return _header(order_id.int, span_of(key), is_noted=True)
-
-
 def headers() -> dict[str, str]:
     """Return the header for what is asked of others now; nothing outside of a span."""
     here = _here.get()
