@@ -19,8 +19,8 @@ from vignettes.eventstore import heads
 from vignettes.eventstore.connections import conninfo
 from vignettes.eventstore.heads import ForgedHead, WrongLedgerKey
 from vignettes.messages import audit
-from vignettes.runtime.link import needed
-from vignettes.runtime.settings import Settings, variable
+from vignettes.runtime.doctoring.postgres import address
+from vignettes.runtime.settings import Settings
 from vignettes.services.auditing import checking_bundles, giving, looking, stories
 from vignettes.services.auditing.checking_bundles import Checked
 from vignettes.services.auditing.kept_heads import source_of
@@ -147,7 +147,8 @@ async def _looking(
 
 
 def _url(settings: Settings) -> str:
-    url = needed(settings.database_url, variable("database_url"))
+    """Return how an auditor connects; with no setting, to what `vignettes run` has started on this machine."""
+    url, _ = address(settings)
     return conninfo(url, "vignettes_auditor", name="vignettes audit")
 
 
