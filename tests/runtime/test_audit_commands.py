@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -259,3 +260,11 @@ def test_some_heads_are_enough_for_who_collects_them(run, settings, orders, tmp_
     code, said, _ = run(settings, *words, "--partial")
     assert code == 1
     assert "No head is kept outside that could prove anything." in said
+
+
+def test_without_a_setting_it_goes_to_the_server_of_vignettes_run(orders, tmp_path):
+    """There is none here: it is looked for in the folder where it would be."""
+    told = {"VIGNETTES_DATA_DIR": str(tmp_path), "VIGNETTES_HEADS_FOLDER": str(orders.folder)}
+    result = CliRunner().invoke(app, ["audit", "heads"], env=told)
+    assert isinstance(result.exception, psycopg.OperationalError)
+    assert str(tmp_path / "postgres" / "run") in str(result.exception)
