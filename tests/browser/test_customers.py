@@ -307,8 +307,12 @@ async def test_support_takes_a_question_of_somebody_who_knows_next_to_nothing(se
     await page.get_by_label("Your e-mail address").fill("lost@example.com")
     await press(page, "Send")
     await headline(page, "We have your request")
-    cases = await service.ask("support.v1.cases")
-    assert f"Where is my order? ({scripts})" in [case["message"] for case in cases["cases"]]
+
+    async def listed():  # by a view, a moment after the answer
+        cases = await service.ask("support.v1.cases")
+        return f"Where is my order? ({scripts})" in [case["message"] for case in cases["cases"]]
+
+    assert await until(listed)
 
 
 async def plate_of(service, placed):
