@@ -26,7 +26,7 @@ def child(name, program, *args, **env):
     return Child(name, [sys.executable, "-S", "-c", program, *map(str, args)], env)
 
 
-async def until(condition, seconds=15.0):
+async def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
