@@ -17,6 +17,9 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export PIP_ROOT_USER_ACTION := ignore
 export PYTHONDONTWRITEBYTECODE :=
 
+# Long forms are bounded by what they do, not by a clock.
+WITHOUT_END := --timeout=0 --override-ini faulthandler_timeout=0
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,19 +34,19 @@ demo: $(VENV)/installed-run ## Take one order from placing to vignette in second
 
 .PHONY: test
 test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
-	@$(BIN)/pytest -m "not faults and not scale" --numprocesses 3 --dist worksteal
+	@$(BIN)/pytest -m "not faults and not scale" --numprocesses 3 --dist worksteal --durations 10 --durations-min 5
 
 .PHONY: faults
 faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, sixteen writers
-	@$(BIN)/pytest -m faults --timeout=0
+	@$(BIN)/pytest -m faults $(WITHOUT_END)
 
 .PHONY: year
 year: $(VENV)/installed-dev ## Live through a year of orders, outages and kill -9 (ORDERS=2000 for fewer, SEED=... to repeat)
-	@ORDERS=$(or $(ORDERS),100000) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_year.py -m faults --timeout=0
+	@ORDERS=$(or $(ORDERS),100000) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_year.py -m faults $(WITHOUT_END)
 
 .PHONY: scale
 scale: $(VENV)/installed-dev ## Run the long scale tests
-	@$(BIN)/pytest -m scale --timeout=0
+	@$(BIN)/pytest -m scale $(WITHOUT_END)
 
 .PHONY: bench
 bench: $(VENV)/installed-dev ## Measure throughput and latency here, with a plot in .bench

@@ -1,36 +1,39 @@
-"""Real servers for the tests: one PostgreSQL per run with a migrated template, a fresh database and NATS per test."""
+"""Real servers for the tests: one PostgreSQL for each process, databases that are lent, NATS, the whole service."""
 
-import itertools
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
+import pytest_asyncio
+import structlog
 
-from eventstore_helpers import a_vault, ask, prepare
+from databases import Databases
+from eventstore_helpers import TEMPLATE, a_vault, ask, prepare
 from service import Service, running_service
 from vignettes.eventstore.orders import Orders
 from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
 
-TEMPLATE = "vignettes_template"
-_numbers = itertools.count(1)
+_MEMORY = Path("/dev/shm")  # a file system, not a name that others could take
+_ENOUGH_BYTES = 4 << 30
+#: Of no use to servers whose data live as long as the tests: each would cost a part of every test.
+_UNSAFE = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """Start PostgreSQL with a database that has the schema, to be copied by each test.
+    """Start PostgreSQL with a database that has the schema, to be copied by tests; in memory, where there is enough.
 
     Not below pytest's own folder: as root PostgreSQL runs under another account, and the next pytest to start
     would close that folder to it.
     """
-    with tempfile.TemporaryDirectory(prefix="vignettes-tests-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vignettes-tests-", dir=_where()) as folder:
         server = EmbeddedPostgres(Path(folder))
         server.start()
-        # No test here crashes this server, and every test makes and drops a database: each would be synced to the disk.
-        ask(server.url("postgres"), "ALTER SYSTEM SET fsync = off")
+        for setting in _UNSAFE:
+            ask(server.url("postgres"), f"ALTER SYSTEM SET {setting}")
         ask(server.url("postgres"), "SELECT pg_reload_conf()")
         server.ensure_database(TEMPLATE)
         prepare(server.url(TEMPLATE))
@@ -38,18 +41,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         server.stop()
 
 
+def _where() -> Path | None:
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES else None
+
+
 @pytest.fixture(scope="session")
 def copied(postgres: EmbeddedPostgres) -> Callable[[], AbstractContextManager[str]]:
-    """Give what makes a database with the schema and nothing in it, there while a block runs: its URL."""
-
-    @contextmanager
-    def copy() -> Iterator[str]:
-        name = f"test_{next(_numbers)}"
-        _administer(postgres, "CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
-        yield postgres.url(name)
-        _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
-
-    return copy
+    """Give what lends a database with the schema and nothing in it, while a block runs: its URL."""
+    return Databases(postgres, TEMPLATE).one
 
 
 @pytest.fixture
@@ -57,11 +56,6 @@ def database(copied: Callable[[], AbstractContextManager[str]]) -> Iterator[str]
     """Give the URL of a database of this test's own, with the schema and nothing in it."""
     with copied() as url:
         yield url
-
-
-def _administer(server: EmbeddedPostgres, statement: str, *names: str) -> None:
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @pytest.fixture
@@ -83,6 +77,31 @@ def nats_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
 
 @pytest.fixture
 async def service(database: str, nats_server: EmbeddedNats, tmp_path: Path) -> AsyncIterator[Service]:
-    """Run every role in this process, with the sandbox and its movable clock."""
+    """Run every role in this process, with the sandbox and its movable clock, for one test alone."""
     async with running_service(database, nats_server.url, tmp_path / "data") as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_service(
+    copied: Callable[[], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """Run every role in this process for all tests of a module; each calls `anew()` to see only what is its own.
+
+    Such a module says `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+    """
+    folder = tmp_path_factory.mktemp("shared")
+    server = EmbeddedNats(folder / "nats", 0)
+    server.start()
+    with copied() as database:
+        async with running_service(database, server.url, folder / "data") as running:
+            yield running
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured_logs() -> Iterator[None]:
+    """Take back how a command in this process set up the logs: who captures them next would see nothing."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()

@@ -1,6 +1,7 @@
 """Orders with a past, written straight to the log; commands as the ordering service makes them; tables as rows."""
 
 import asyncio
+import atexit
 import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -56,6 +57,8 @@ TERMS = Terms()
 DOMAIN = "vignettes.example"
 
 MASTER = bytes(range(32))
+#: The database of a test run that has the schema, for others to be copied from.
+TEMPLATE = "vignettes_template"
 
 T = TypeVar("T")
 
@@ -334,12 +337,50 @@ def erase(
         )
 
 
+class _Asking:
+    """The connection that questions go through, kept as long as they are put to the same database.
+
+    To open one costs more than most questions; each is its own transaction, and leaves nothing set.
+    """
+
+    def __init__(self) -> None:
+        self._connection: psycopg.Connection[Any] | None = None
+        self._database = ""
+        self._lock = threading.Lock()
+
+    def ask(self, database: str, query: str, values: Sequence[Any]) -> list[Any]:
+        with self._lock:
+            if self._connection is None or self._gone_to(database):
+                self.close()
+                self._connection = psycopg.connect(database, autocommit=True, prepare_threshold=None)
+                self._database = database
+            cursor = self._connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def _gone_to(self, database: str) -> bool:
+        """Tell whether another database is asked, or this one hung up on us since."""
+        assert self._connection is not None
+        if self._database != database or self._connection.closed:
+            return True
+        try:
+            self._connection.execute("DISCARD ALL")
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+_asking = _Asking()
+atexit.register(_asking.close)
+
+
 def ask(database: str, query: str, *values: Any) -> list[Any]:
     """Return the rows of a query, asked as superuser; single columns as they are."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        cursor = connection.execute(query, values)
-        rows = cursor.fetchall() if cursor.description else []
-    return [row[0] if len(row) == 1 else row for row in rows]
+    return [row[0] if len(row) == 1 else row for row in _asking.ask(database, query, values)]
 
 
 def tables(database: str) -> dict[str, list[dict[str, Any]]]:
@@ -363,7 +404,13 @@ def prepare(database: str) -> None:
 @contextmanager
 def a_database(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
     """Give a migrated database for tests that do not get into each other's way."""
-    postgres.ensure_database(name)
+    [templates] = ask(
+        postgres.url("postgres"), "SELECT count(*) FROM pg_database WHERE datname = %s", TEMPLATE
+    )
+    ask(
+        postgres.url("postgres"),
+        f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE if templates else "template1"}',
+    )
     prepare(postgres.url(name))
     yield postgres.url(name)
     ask(postgres.url("postgres"), f'DROP DATABASE "{name}" WITH (FORCE)')

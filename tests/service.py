@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -50,6 +50,20 @@ class Service:
     client: Client
     serving: "asyncio.Task[None]"
     _plates: Iterator[int] = field(default_factory=lambda: count(2345))
+    #: The ids and numbers of all orders placed here; and of those, and of what they led to, what is not to be seen.
+    _placed: set[str] = field(default_factory=set)
+    _unseen: frozenset[str] = frozenset()
+
+    async def anew(self) -> "Service":
+        """Return the same service, seen from now on: no mails and registrations that were there, or of orders before.
+
+        The authority works again, whatever a test before told it. The clock stands where that test left it.
+        """
+        await self.ask("sandbox.v1.authority", mode="ok")
+        mails = (await self.ask("sandbox.v1.inbox"))["messages"]
+        registered = (await self.ask("sandbox.v1.authority"))["registrations"]
+        there = {_copy(mail) for mail in mails} | {each["reference"] for each in registered}
+        return replace(self, _unseen=frozenset(self._placed | there))
 
     async def ask(self, subject: str, **body: Any) -> dict[str, Any]:
         """Send a request as JSON and return the reply."""
@@ -73,6 +87,8 @@ class Service:
         reply = await self.ask(f"orders.v1.{name}", **{"command_id": str(uuid4()), **body})
         form = REPLIES[f"orders.v1.{name}"] if reply["ok"] else Refused
         form.model_validate(reply)
+        if reply["ok"]:
+            self._placed.update((reply["order_id"], reply["order_number"]))
         return reply
 
     async def now(self) -> datetime:
@@ -127,7 +143,8 @@ class Service:
 
     async def registrations(self) -> list[dict[str, Any]]:
         """Return the authority's register."""
-        return (await self.ask("sandbox.v1.authority"))["registrations"]
+        register = (await self.ask("sandbox.v1.authority"))["registrations"]
+        return [each for each in register if not {each["reference"], each["order_id"]} & self._unseen]
 
     async def inbox(
         self, wanted: Callable[[list[dict[str, Any]]], bool] | None = None
@@ -135,7 +152,8 @@ class Service:
         """Return the mails that arrived, once they are as wanted."""
 
         async def look() -> list[dict[str, Any]] | None:
-            messages = (await self.ask("sandbox.v1.inbox"))["messages"]
+            arrived = (await self.ask("sandbox.v1.inbox"))["messages"]
+            messages = [each for each in arrived if not {_copy(each), _order(each)} & self._unseen]
             return messages if wanted is None or wanted(messages) else None
 
         return (await until(look)) if wanted else (await look() or [])
@@ -143,6 +161,15 @@ class Service:
     async def mail_kinds(self, *kinds: str) -> list[dict[str, Any]]:
         """Wait until mails of all these kinds have arrived, and return all mails."""
         return await self.inbox(lambda all_: set(kinds) <= {m["headers"]["X-Mail-Kind"] for m in all_})
+
+
+def _copy(mail: dict[str, Any]) -> str:
+    """Return what tells a mail from all others, and from itself sent once more."""
+    return f"{mail['message_id']} {mail['received_at']}"
+
+
+def _order(mail: dict[str, Any]) -> str:
+    return str(mail["headers"].get("X-Order-Number"))
 
 
 def settings_for(database: str, nats_url: str, data_dir: Path, **different: Any) -> Settings:

@@ -17,8 +17,8 @@ from faults.nodes import (
     told,
 )
 
-PER_SECOND = 300
-SHORT = 5
+PER_SECOND = 150
+SHORT = 2
 #: So many of the kills meet a process that has not come far since the one before.
 EARLY = 0.2
 #: Every so many times the next process loads its code, too; else it is forked from one that has.

@@ -15,7 +15,7 @@ from faults.pace import Pace
 from service import until
 from vignettes.eventstore.codec import Envelope
 
-PER_SECOND = 400
+PER_SECOND = 200
 _APPEND = "INSERT INTO log.events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)"
 _PARKED = "SELECT e.view, p.order_id FROM view.parked p JOIN view.editions e ON e.id = p.edition"
 _ORDERS = "SELECT count(DISTINCT originator_id) FROM log.events"
@@ -24,7 +24,7 @@ _ORDERS = "SELECT count(DISTINCT originator_id) FROM log.events"
 @pytest.mark.parametrize(
     "number",
     [
-        pytest.param(300, id="short"),
+        pytest.param(60, id="short"),
         pytest.param(10_000, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )

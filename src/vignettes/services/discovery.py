@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -37,6 +38,11 @@ _DISTRIBUTION = "vignettes"
 _NO_RESPONDERS = "503"
 
 
+@cache
+def _version() -> str:
+    return version(_DISTRIBUTION)
+
+
 def service_name(role: str) -> str:
     """Return the name by which discovery knows a role."""
     return f"{PREFIX}{role}"
@@ -52,7 +58,7 @@ class Discovery:
         self._role = name
         self._name = service_name(name)
         self._id = NUID().next().decode()
-        self._version = version(_DISTRIBUTION)
+        self._version = _version()
         self._endpoints = endpoints
         self._started = datetime.now(UTC)
         self._metadata = {
