@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from checker.money import Event, Reader, read
 from eventstore_helpers import a_vault, ask, fold
 from faults.money_flowing import CURRENCY, Town
-from faults.reader_of_money import Event, Reader, read
 from vignettes.eventstore.connections import conninfo
 from vignettes.projections.books import BooksView
 

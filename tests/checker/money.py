@@ -1,7 +1,7 @@
-"""Reads the log as an auditor does, by plain SQL, and proves of the money in it what must be true (I5).
+"""I5: money in = matched + in review + returned, to the cent, per currency.
 
-It knows the events by what they are called and say, and imports nothing of the service: what comes in is told by bank
-payments, what is orders' by orders, what is nobody's by payments again. Nobody tells it that the three are equal.
+The events are known by what they are called and say: what comes in is told by bank payments, what is orders' by orders,
+what is nobody's by payments again. Nobody tells that the three are equal.
 """
 
 import json

@@ -1,0 +1,82 @@
+"""Customers in a house: they shop while a block runs, and in the end the checker looks at all there is."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from faults.casefile import check, collect
+from faults.clients import Clients
+from faults.year.world import Eye
+from service import until
+
+#: By the real clock, for each instant at which something is due.
+_RESTS_WITHIN_SECONDS = 120
+_DUE = "SELECT min(due_at) AS at FROM view.deadlines WHERE purpose = 'registration' AND ended_at IS NULL"
+#: Everything that was due has happened, everybody knows of it, and all of it has left.
+_UNDER_WAY = """
+SELECT (SELECT count(*) FROM read.projection_lag WHERE events_behind > 0)
+     + (SELECT count(*) FROM read.ledger_lag WHERE events_behind > 0)
+     + (SELECT count(*) FROM read.emails WHERE state IN ('waiting', 'retrying'))
+     + (SELECT count(*) FROM view.order_status WHERE status = 'registering')
+     + (SELECT count(*) FROM view.deadlines WHERE ended_at IS NULL AND due_at <= clock.now()) AS things
+"""
+
+
+class Life:
+    """Customers of a house, and what became of it."""
+
+    def __init__(self, house, seed, per_second, folder):
+        self._house = house
+        self._folder = folder
+        self.clients = Clients(house.settings.nats_url, seed, folder / "journal.jsonl", per_second)
+        self.report = None
+
+    @asynccontextmanager
+    async def shopping(self):
+        """Let them shop until the block ends, and then until each of them knows."""
+        folder, over = self._folder, asyncio.Event()
+        folder.mkdir(parents=True, exist_ok=True)
+        running = asyncio.create_task(self.clients.run(over))
+        try:
+            yield self.clients
+        finally:
+            over.set()
+            await running
+        assert self.clients.unsettled == set(), "somebody was never told what became of a command"
+
+    async def judged(self, *, moved_on=True, **more):
+        """Let everything come to its end, also what is due later on, and return what the checker says of it."""
+        if moved_on:
+            await passed(self._house.settings.database_url)
+        folder = await collect(self._house, self.clients, self._folder, **more)
+        self.report = await asyncio.to_thread(check, folder)
+        return self.report
+
+    def figures(self):
+        """Return what a record says of it."""
+        report = self.report
+        return {
+            "lost": report.lost,
+            "doubled": report.doubled,
+            "broken": report.broken,
+            "commands": self.clients.settled,
+            "looked_at": report.counts,
+        }
+
+
+async def passed(database):
+    """Move the clock from one due start to the next until none is left, and wait each time for all that follows."""
+    eye = Eye(database)
+    try:
+        await _rests(eye)
+        while (due := await eye.one(_DUE)).at is not None:
+            await eye.move_clock(due.at)
+            await _rests(eye)
+    finally:
+        await eye.close()
+
+
+async def _rests(eye):
+    async def look():
+        return (await eye.one(_UNDER_WAY)).things == 0
+
+    await until(look, _RESTS_WITHIN_SECONDS)
