@@ -38,7 +38,15 @@ test: $(VENV)/installed-dev ## Run the whole test suite, with real servers
 
 .PHONY: faults
 faults: $(VENV)/installed-dev ## Run the long fault tests: kill -9, cut connections, sixteen writers
-	@$(BIN)/pytest -m faults $(WITHOUT_END)
+	@$(BIN)/pytest -m faults --ignore tests/faults/test_soak.py $(WITHOUT_END)
+
+.PHONY: soak
+soak: $(VENV)/installed-dev ## Run an hour of steady work amid faults, and see what stays flat (MINUTES=10 for less)
+	@MINUTES=$(MINUTES) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_soak.py -m faults $(WITHOUT_END)
+
+.PHONY: cures
+cures: $(VENV)/installed-dev ## Take each cure of a trap out of a copy, once, and see its tests go red
+	@$(BIN)/python -m tools.cures
 
 .PHONY: year
 year: $(VENV)/installed-dev ## Live through a year of orders, outages and kill -9 (ORDERS=2000 for fewer, SEED=... to repeat)
@@ -80,6 +88,19 @@ check: $(VENV)/installed-dev ## Lint, format, types, layers, dead code
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 
+SUPPLY := $(VENV)/supply
+
+.PHONY: audit
+audit: $(SUPPLY)/installed ## Look up every locked package among known vulnerabilities, naming what could not be looked up
+	@$(BIN)/python -m tools.vulnerabilities requirements/run.txt requirements/dev.txt
+
+.PHONY: sbom
+sbom: $(SUPPLY)/installed ## Write what the service is made of as CycloneDX, with hashes: dist/sbom.cdx.json
+	@mkdir -p dist
+	@$(SUPPLY)/bin/python -W ignore::UserWarning -m cyclonedx_py requirements --output-reproducible --validate \
+		--pyproject pyproject.toml --output-file dist/sbom.cdx.json requirements/run.txt
+	@echo "dist/sbom.cdx.json"
+
 .PHONY: texts
 texts: $(VENV)/installed-dev ## Bring the translators' catalogues up to date with the texts that are asked for
 	@$(BIN)/python -m tools.texts
@@ -94,7 +115,7 @@ lock: $(VENV)/installed-dev ## Choose the versions of all dependencies anew, wit
 		--output-file requirements/run.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox --extra dev \
 		--constraint requirements/run.txt --output-file requirements/dev.txt
-	@for name in procrastinate dbos; do \
+	@for name in procrastinate dbos supply; do \
 		$(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 # Without --upgrade it keeps what is locked and still fits; `make lock UPGRADE=--upgrade` takes the newest.
@@ -119,6 +140,13 @@ $(VENV)/installed-dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/installed-run
+
+# Apart: what looks after the dependencies is none of them.
+$(SUPPLY)/installed: requirements/supply.txt | $(VENV)/installed-dev
+	@$(BIN)/python -m venv --clear $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input \
+		install --require-hashes -r requirements/supply.txt
+	@touch $@
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Install one, or name it:" \

@@ -3,7 +3,8 @@
     python examples/client.py             # against `make run` on this machine
 
 It needs nats-py alone. On servers of one's own it is told by the environment: NATS_URL (several with commas), NATS_NKEY
-(the file of its seed), NATS_CA (the certificates that NATS' own is checked by), NATS_INBOX (below which answers come).
+(the file of its seed), NATS_CA (the certificates that NATS' own is checked by), NATS_INBOX (below which answers come),
+NATS_JETSTREAM (how the streams' interface is called in your account).
 """
 
 import asyncio
@@ -106,7 +107,10 @@ async def follow(client: Client, durable: str, handled: Handled, handle: Handler
         ack_wait=ACK_WAIT_SECONDS,
         max_ack_pending=500,
     )
-    consumer = await client.jetstream().pull_subscribe(EVENTS, durable=durable, stream=STREAM, config=wanted)
+    # An account of your own sees the streams' interface under another name.
+    streams = client.jetstream(prefix=os.environ.get("NATS_JETSTREAM", "$JS.API"))
+    # Where you may not make one, it is there already: whoever runs the service has made it for you.
+    consumer = await streams.pull_subscribe(EVENTS, durable=durable, stream=STREAM, config=wanted)
     while True:
         try:
             fetched = await consumer.fetch(100, timeout=5)
@@ -126,7 +130,8 @@ async def connected() -> Client:
     if seed := os.environ.get("NATS_NKEY"):
         known["nkeys_seed"] = seed
     if authorities := os.environ.get("NATS_CA"):
-        known["tls"] = ssl.create_default_context(cafile=authorities)
+        # TLS before anything is said: nats-py would go on in plain text with whoever does not ask for it.
+        known |= {"tls": ssl.create_default_context(cafile=authorities), "tls_handshake_first": True}
     if inbox := os.environ.get("NATS_INBOX"):
         known["inbox_prefix"] = inbox
     return await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222").split(","), **known)

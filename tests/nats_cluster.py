@@ -43,6 +43,18 @@ SANDBOX = """
       }
       # --- people
 """
+#: A service to whom somebody has given too much: the account that it is in still holds it.
+CARELESS = """
+      {
+        nkey: $NKEY_CARELESS
+        permissions {publish: ">", subscribe: ">"}
+      }
+    ]
+
+    imports: [
+      {service: {account: VIGNETTES, subject: "orders.v1.place"}}
+"""
+_USERS_END = CARELESS[CARELESS.index("    ]\n") :]
 _SECONDS = 20.0
 
 
@@ -76,15 +88,31 @@ class Cluster:
         """Return the subjects that somebody was refused, as the servers tell them."""
         return re.findall(r"((?:Publish|Subscription) Violation .*)", self.told())
 
+    def said(self, user: str) -> set[str]:
+        """Return the subjects to which a user has published something so far."""
+        return self._traced(user, "(?:H?PUB)")
+
+    def heard(self, user: str) -> set[str]:
+        """Return the subjects that a user has listened to so far, with their queues."""
+        return self._traced(user, "SUB")
+
+    def _traced(self, user: str, word: str) -> set[str]:
+        key = public_key(self.seed(user))
+        told = re.findall(rf'/nkey:{key}" - <<- \[{word} (\S+)(?: +([a-z]\S*))? ', self.told())
+        return {" ".join(filter(None, each)) for each in told}
+
     def start(self) -> None:
         """Start all three, and wait until they have found each other."""
         program = shutil.which("nats-server", path=str(Path(sys.executable).parent))
         assert program
         keys = _keys(self)
-        _certificates(self.folder / "tls")
+        certificates(self.folder / "tls")
         self.ports, routes = [free_port() for _ in range(3)], [free_port() for _ in range(3)]
         (self.folder / "users.conf").write_text(
-            (SHIPPED / "users.conf").read_text().replace("      # --- people\n", SANDBOX)
+            (SHIPPED / "users.conf")
+            .read_text()
+            .replace("      # --- people\n", SANDBOX)
+            .replace(_USERS_END, CARELESS)
         )
         for number, (port, route) in enumerate(zip(self.ports, routes, strict=True), 1):
             config = self.folder / f"nats-{number}.conf"
@@ -126,6 +154,7 @@ def _adapted(folder: Path, number: int, port: int, route: int, routes: list[int]
         "/run/nats/nats.pid": str(folder / f"nats-{number}.pid"),
         "/var/lib/nats": str(folder / f"store-{number}"),
         "/etc/nats/tls": str(folder / "tls"),
+        "max_payload: 1MB": "max_payload: 1MB\ntrace: true",
         **{f"nats-{each}.internal:6222": f"127.0.0.1:{at}" for each, at in enumerate(routes, 1)},
     }.items():
         assert shipped in text, shipped
@@ -134,13 +163,13 @@ def _adapted(folder: Path, number: int, port: int, route: int, routes: list[int]
 
 
 def _keys(cluster: Cluster) -> dict[str, str]:
-    names = set(re.findall(r"\$NKEY_([A-Z]+)", (SHIPPED / "users.conf").read_text() + SANDBOX))
+    names = set(re.findall(r"\$NKEY_([A-Z]+)", (SHIPPED / "users.conf").read_text() + SANDBOX + CARELESS))
     for name in names:
         make_seed(cluster.seed(name.lower()))
     return {f"NKEY_{name}": public_key(cluster.seed(name.lower())) for name in names}
 
 
-def _certificates(folder: Path) -> None:
+def certificates(folder: Path) -> None:
     """Write an authority's certificate, and one that it has signed, for this machine."""
     folder.mkdir()
     authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())

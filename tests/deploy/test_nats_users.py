@@ -2,40 +2,33 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
+import ssl
 import sys
+from pathlib import Path
 
+import httpx
 import nats
 import pytest
 import pytest_asyncio
+from nats.js.api import AckPolicy
+from nats.js.errors import ServiceUnavailableError
 
-from nats_cluster import Cluster
+from nats_cluster import Cluster, certificates
+from nats_users import ONLY, USERS, covers
 from service import BEGINNING, Service, set_clock, settings_for, until
 from shipped_logins import as_login, logins
 from vignettes.messages import events
 from vignettes.runtime import bootstrap
-from vignettes.runtime.nats_access import NatsAccess
+from vignettes.runtime.nats_access import NatsAccess, make_seed
 from vignettes.services import discovery, streams
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-#: What each may not say; the first is another role's word.
-FOREIGN = {
-    "ordering": ("orders.v1.record_issue", "orders.events.v1.vignette-issued.x"),
-    "projecting": ("orders.v1.place", "orders.events.v1.order-placed.x"),
-    "deadlines": ("orders.v1.place", "orders.events.v1.order-placed.x"),
-    "registration": ("orders.v1.erase", "registrations.triggers.v1.CZ"),
-    "payments": ("orders.v1.place", "orders.v1.erase"),
-    "support": ("orders.v1.erase", "payments.v1.pay_out"),
-    "mailing": ("orders.v1.place", "support.v1.erase"),
-    "publishing": ("orders.v1.place", "registrations.triggers.v1.CZ"),
-    "auditing": ("orders.v1.place", "orders.events.v1.order-placed.x"),
-    "web": ("orders.v1.receive_payment", "payments.v1.import", "support.v1.erase"),
-    "operations": ("registrations.triggers.v1.CZ", "$JS.API.STREAM.DELETE.ORDERS"),
-    "auditor": ("orders.v1.place", "orders.v1.history"),
-    "shop": ("orders.v1.record_issue", "orders.v1.history"),
-}
-FOR_NOBODY = ("$JS.API.STREAM.DELETE.ORDERS", "$JS.API.STREAM.PURGE.ORDERS", "$JS.API.STREAM.CREATE.SPY")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "client.py"
+#: Where other accounts find what they may of JetStream.
+PREFIX = "vignettes.js"
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +88,9 @@ async def refused(cluster, user, *, publish=(), subscribe=()):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(cluster, copied, tmp_path_factory):
-    """Run every role with its own key, as a machine of one's own would; the operator makes the streams."""
+    """Run every role with its own key, as a machine of one's own would; each makes the stream that it writes."""
     folder = tmp_path_factory.mktemp("house")
     async with contextlib.AsyncExitStack() as stack:
-        operator = await stack.enter_async_context(connected(cluster, "operations"))
-        await streams.ensure(operator, 3)
         database = stack.enter_context(copied())
         stack.enter_context(logins(database))
         set_clock(database, BEGINNING)
@@ -108,7 +99,7 @@ async def service(cluster, copied, tmp_path_factory):
         tasks = []
         tester = await stack.enter_async_context(connected(cluster, "tester"))
         try:
-            for role in (bootstrap.SANDBOX, *bootstrap.ROLES):
+            for role in (*bootstrap.ROLES, bootstrap.SANDBOX):
                 settings = common.model_copy(update=access(cluster, role) | login(database, role))
                 tasks.append(asyncio.create_task(bootstrap.serve(settings, [role], stop)))
                 await until_there(tester, role, tasks)
@@ -145,12 +136,73 @@ async def test_an_order_goes_all_the_way_and_nobody_is_refused_a_word(service, c
             return found if found.state.messages >= at_least else None
 
         assert (await until(holds)).config.num_replicas == 3
+    async with httpx.AsyncClient() as http:
+        for path in ("readyz", "metrics"):
+            await http.get(f"http://127.0.0.1:{service.settings.http_port}/{path}")
     assert cluster.refusals() == []
+    for role in bootstrap.ROLES:
+        assert never_said(cluster, role) == set(), role
+        assert never_heard(cluster, role) == set(), role
 
 
-async def test_another_service_sells_and_hears_of_it_and_an_auditor_reads_the_heads(service, cluster):
-    async with connected(cluster, "shop") as shop, connected(cluster, "auditor") as auditor:
-        placed = await Service(service.settings, shop, service.serving).command(
+def never_said(cluster, user):
+    """Return what of JetStream, discovery and streams a user may publish, and did not."""
+    said = cluster.said(user)
+    own = {each for each in USERS[user].publish if each[0] == "$" or "*" in each}
+    return {each for each in own if not any(covers(each, subject) for subject in said)}
+
+
+def never_heard(cluster, role):
+    """Return what a role may listen to, and did not."""
+    heard = cluster.heard(role)
+
+    def listened(pattern):
+        subject, *queue = pattern.split()
+        return any(covers(subject, each.split()[0]) and each.split()[1:] == queue for each in heard)
+
+    return {each for each in USERS[role].subscribe - {f"_INBOX.{role}.>"} if not listened(each)}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def consumers(service, cluster):
+    """The operator makes them, as docs/operating.md says; the others may not."""
+    async with connected(cluster, "operations") as operator:
+        for stream, durable in (
+            (events.STREAM, "shop"),
+            (events.STREAM, "accounting"),
+            (events.HEAD_STREAM, "auditor"),
+        ):
+            await operator.jetstream().add_consumer(
+                stream, name=durable, durable_name=durable, ack_policy=AckPolicy.EXPLICIT
+            )
+
+
+@pytest.fixture
+def example(cluster, monkeypatch):
+    """examples/client.py, told of by its environment as docs/integrating.md has it."""
+    spec = importlib.util.spec_from_file_location("example_client", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    told = {
+        "NATS_URL": cluster.url,
+        "NATS_NKEY": str(cluster.seed("shop")),
+        "NATS_CA": str(cluster.authorities),
+        "NATS_INBOX": "_INBOX.shop",
+        "NATS_JETSTREAM": PREFIX,
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    return module
+
+
+async def test_a_client_in_an_account_of_its_own_sells_and_hears_of_it(
+    service, consumers, cluster, example, tmp_path
+):
+    """The example that is shipped: commands, and the events by a consumer that somebody else has made."""
+    shop = await example.connected()
+    try:
+        orders = example.Orders(shop, actor="shop")
+        placed = await orders.command(
             "place",
             product="CZ-10D",
             vehicle={"country": "CZ", "plate": "2A2 7001"},
@@ -158,18 +210,61 @@ async def test_another_service_sells_and_hears_of_it_and_an_auditor_reads_the_he
             email="driver@example.com",
             language="en",
         )
-        consumer = await shop.jetstream().pull_subscribe(
-            "orders.events.v1.>", durable="shop", stream=events.STREAM
-        )
-        [message] = await consumer.fetch(1, timeout=10)
-        await message.ack_sync()
+        handled, seen = example.Handled(str(tmp_path / "handled.sqlite")), []
+
+        def handle(event, _database):
+            if event.headers["ce-subject"] == placed["order_id"]:
+                seen.append((event.headers["ce-type"], event.subject))
+            return not seen
+
+        async with asyncio.timeout(20):
+            await example.follow(shop, "shop", handled, handle)
+        assert seen == [("order-placed", f"orders.events.v1.order-placed.{placed['order_id']}")]
+        asked = await orders.query("status", order_id=placed["order_id"], min_position=placed["position"])
+        assert asked["order"]["status"] == "awaiting_payment"
+    finally:
+        await shop.drain()
+    assert cluster.refusals() == []
+    assert never_said(cluster, "shop") == set()
+
+
+async def test_accounting_reads_along_and_an_auditor_reads_the_heads(service, consumers, cluster):
+    """Each by its own consumer: what one has read, the other has still before it."""
+    placed = await service.place()
+    async with connected(cluster, "accounting") as accounting, connected(cluster, "auditor") as auditor:
+        for client, stream, durable in (
+            (accounting, events.STREAM, "accounting"),
+            (auditor, events.HEAD_STREAM, "auditor"),
+        ):
+            known = client.jetstream(prefix=PREFIX)
+            [first] = await (await known.pull_subscribe_bind(durable, stream)).fetch(1, timeout=20)
+            await first.ack_sync()
         asked = Service(service.settings, auditor, service.serving)
         assert (await asked.ask("audit.v1.history", order_id=placed["order_id"], actor="auditor"))["ok"]
-        heads = await auditor.jetstream().pull_subscribe(
-            events.HEAD_SUBJECTS, durable="auditor", stream=events.HEAD_STREAM
-        )
-        assert await heads.fetch(1, timeout=20)
     assert cluster.refusals() == []
+
+
+async def test_whoever_was_given_too_much_still_reaches_only_what_is_exported(service, cluster):
+    """The second lock: in its account there is nothing of ours but what other services may ask."""
+    asked = ("orders.v1.erase", "orders.v1.record_issue", "payments.v1.import", "audit.v1.export")
+    made = tuple(f"{PREFIX}.CONSUMER.{verb}.ORDERS.spy" for verb in ("CREATE", "DELETE"))
+    async with connected(cluster, "careless") as careless:
+        for subject in (*asked, *made, "orders.events.v1.vignette-issued.x"):
+            with pytest.raises(nats.errors.NoRespondersError):
+                await careless.request(subject, b"{}", timeout=5)
+        with pytest.raises(ServiceUnavailableError, match="not enabled for account"):
+            await careless.jetstream().stream_info(events.STREAM)
+        heard = await careless.subscribe(">")
+        await careless.flush()
+        before = (await service.client.jetstream().stream_info(events.STREAM)).state.last_seq
+        await service.place()
+
+        async def published():
+            return (await service.client.jetstream().stream_info(events.STREAM)).state.last_seq > before
+
+        await until(published)
+        await careless.flush()
+        assert heard.pending_msgs == 0
 
 
 async def test_the_operator_looks_at_everything(service, cluster, tmp_path):
@@ -217,17 +312,55 @@ async def test_a_role_starts_without_the_stream_of_another(service, cluster):
     assert [each for each in cluster.refusals() if "HEADS" in each] == []
 
 
-@pytest.mark.parametrize("user", FOREIGN)
+@pytest.mark.parametrize("user", USERS)
 async def test_each_is_refused_what_is_not_its_own(cluster, user):
-    other = "_INBOX.ordering.>" if user != "ordering" else "_INBOX.web.>"
-    wanted = {*FOREIGN[user], *FOR_NOBODY}
+    wanted = {subject for subject, those in ONLY.items() if user not in those}
     assert await refused(cluster, user, publish=tuple(wanted)) == wanted
-    assert await refused(cluster, user, subscribe=(other, ">")) == {other, ">"}
+    foreign = {"_INBOX.>", ">", "$JS.>", "$SYS.>", "orders.v1.place", "orders.events.v1.>"}
+    foreign |= {f"_INBOX.{other}.>" for other in USERS.keys() - {user}}
+    assert await refused(cluster, user, subscribe=tuple(foreign)) == foreign
 
 
-async def test_whoever_has_no_key_is_not_let_in(cluster):
-    known = settings_for(
-        "postgresql://nobody@nowhere/none", cluster.url, cluster.folder, nats_ca_file=cluster.authorities
-    )
-    with pytest.raises(nats.errors.Error, match="Authorization Violation"):
-        await nats.connect(cluster.url.split(","), **NatsAccess.of(known).options(), allow_reconnect=False)
+# --- coming in
+
+
+async def coming(cluster, *, url=None, **said):
+    """Try to come in as the settings say, once."""
+    urls = url or cluster.url.split(",")[0]
+    known = settings_for("postgresql://nobody@nowhere/none", urls, cluster.folder, **said)
+    options = NatsAccess.of(known).options()
+    client = await nats.connect(urls, **options, allow_reconnect=False, connect_timeout=1)
+    await client.close()
+
+
+async def test_whoever_has_no_key_or_an_unknown_one_is_not_let_in(cluster, tmp_path):
+    make_seed(tmp_path / "unknown.nk")
+    for key in ({}, {"nats_nkey_file": tmp_path / "unknown.nk"}):
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            await coming(cluster, nats_ca_file=cluster.authorities, **key)
+    await coming(cluster, nats_ca_file=cluster.authorities, nats_nkey_file=cluster.seed("web"))
+
+
+async def test_a_server_is_believed_only_by_our_authority_and_under_its_name(cluster, tmp_path):
+    certificates(tmp_path / "others")
+    key = {"nats_nkey_file": cluster.seed("web")}
+    for authorities in ({"nats_ca_file": tmp_path / "others" / "ca.crt"}, {}):
+        with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
+            await coming(cluster, **key, **authorities)
+    elsewhere = cluster.url.split(",")[0].replace("127.0.0.1", "localhost")
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        await coming(cluster, url=elsewhere, nats_ca_file=cluster.authorities, **key)
+
+
+async def test_in_plain_text_the_server_says_nothing(cluster):
+    """Not even who it is, and it hangs up on whoever begins without TLS."""
+    host, port = cluster.url.split(",")[0].removeprefix("tls://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(b"CONNECT {}\r\nPING\r\n")
+        async with asyncio.timeout(10):
+            said = await reader.read()
+    finally:
+        writer.close()
+    assert b"INFO" not in said
+    assert b"PONG" not in said

@@ -1,90 +1,16 @@
-"""What deploy/ ships fits the service: users and their subjects, units and their roles, settings that exist."""
+"""What deploy/ ships fits the service: units and their roles, the image, what docs/operating.md does with them."""
 
-import ast
 import re
 import shutil
 import subprocess
-from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from nats_cluster import SHIPPED
-from vignettes import services
-from vignettes.messages import audit, bank_files, commands, links, ops, outages, payments, queries, support
 from vignettes.runtime.roles import ROLES
-from vignettes.services.asyncapi import contract
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-SERVICES = Path(services.__file__).parent
-FORMS = (audit, bank_files, commands, links, ops, outages, payments, queries, support)
-#: Where each role's own code asks others; what several roles share asks nobody.
-ASKING = {
-    "deadlines": ("deadlines.py", "forestalling.py"),
-    "registration": ("registration.py", "triggers.py", "registering/*.py"),
-    "payments": ("payments/*.py",),
-    "support": ("support/*.py",),
-    "mailing": ("returns/*.py",),
-    "web": ("web/*.py", "notices/*.py"),
-}
-USERS = (SHIPPED / "users.conf").read_text()
-
-
-def test_there_is_a_user_for_every_role():
-    named = set(re.findall(r"\$NKEY_([A-Z]+)", USERS))
-    assert {role.upper() for role in ROLES} <= named
-
-
-def test_every_subject_that_is_answered_has_somebody_who_may_ask_and_somebody_who_answers():
-    """Subjects are named one by one or by their last part; what is misspelt here would be found nowhere else."""
-    answered = {one.subject: one.queue for one in contract().answered}
-    named = set(
-        re.findall(r'"((?:orders|outages|payments|support|mails|projections|audit)\.v1\.[a-z_]+)"', USERS)
-    )
-    assert named <= set(answered)
-    for subject, queue in answered.items():
-        assert f'"{subject.rpartition(".")[0]}.* {queue}"' in USERS, subject
-
-
-@pytest.mark.parametrize("role", ASKING)
-def test_a_role_may_ask_whatever_its_code_names(role):
-    """But for what it answers itself."""
-    own = {one.subject for one in contract().answered if f"{one.queue}" == role}
-    named = {
-        subject
-        for pattern in ASKING[role]
-        for path in SERVICES.glob(pattern)
-        for subject in subjects_named(path)
-    }
-    allowed = may_publish(role)
-    missing = {each for each in named - own if not any(fnmatchcase(each, one) for one in allowed)}
-    assert missing == set()
-
-
-def test_the_role_that_faces_the_internet_may_ask_nothing_else():
-    named = {
-        subject
-        for pattern in ASKING["web"]
-        for path in SERVICES.glob(pattern)
-        for subject in subjects_named(path)
-    }
-    assert {each for each in may_publish("web") if not each.startswith("$")} == named
-
-
-def may_publish(role):
-    block = USERS[USERS.index(f"nkey: $NKEY_{role.upper()}\n") :]
-    return re.findall(r'"([^"]+)"', block[: block.index("subscribe:")])
-
-
-def subjects_named(path):
-    """Return the subjects of all requests that a module names."""
-    tree = ast.parse(path.read_text())
-    words = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
-    words |= {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
-    known = {name: each for form in FORMS for name, each in vars(form).items() if hasattr(each, "subject")}
-    return {known[word].subject for word in words & set(known) if hasattr(known[word], "subject")}
-
 
 # --- units, accounts, the image
 

@@ -1,9 +1,18 @@
 """As whom we come to NATS: what the settings may say, and how a wrong file is told of."""
 
+import asyncio
+import ssl
+
+import nats
 import pytest
 
+from nats_cluster import certificates
 from vignettes.runtime.nats_access import NatsAccess, make_seed, public_key
+from vignettes.runtime.nats_settings import plain_addresses
 from vignettes.runtime.settings import ConfigurationError, load_settings
+
+#: The first byte of a record that opens TLS.
+TLS_HANDSHAKE = b"\x16"
 
 
 def access(**said):
@@ -67,3 +76,48 @@ def test_certificates_that_are_none_are_told_of(tmp_path):
 def test_what_nats_could_not_do_is_refused(said, told):
     with pytest.raises(ConfigurationError, match=told):
         access(**said)
+
+
+@pytest.mark.parametrize(
+    ("urls", "plain"),
+    [
+        ("tls://one:4222,tls://two:4222", []),
+        ("nats://127.0.0.1:4222,nats://localhost:4222,nats://[::1]:4222", []),
+        ("tls://one:4222,nats://two:4222", ["two"]),
+        ("nats://10.0.0.1:4222,ws://three", ["10.0.0.1", "three"]),
+    ],
+)
+def test_plain_text_is_for_this_machine_alone(urls, plain):
+    assert plain_addresses(urls) == plain
+
+
+@pytest.mark.parametrize("scheme", ["nats", "tls"])
+async def test_nobody_talks_us_out_of_tls(tmp_path, scheme):
+    """Left to itself the library goes on in plain text with whoever says that no TLS is asked for here."""
+    heard = bytearray()
+
+    async def in_between(reader, writer):
+        writer.write(
+            b'INFO {"server_id": "x", "version": "2.15.0", "max_payload": 1048576, "nonce": "abc"}\r\n'
+        )
+        heard.extend(await reader.read(4096))
+        writer.close()
+
+    make_seed(tmp_path / "seed")
+    certificates(tmp_path / "tls")
+    async with await asyncio.start_server(in_between, "127.0.0.1", 0) as server:
+        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        ours = access(
+            nats_url=url, nats_ca_file=tmp_path / "tls" / "ca.crt", nats_nkey_file=tmp_path / "seed"
+        )
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            await nats.connect(url, **ours.options(), allow_reconnect=False)
+    assert heard[:1] == TLS_HANDSHAKE
+    assert b"CONNECT" not in heard
+
+
+def test_both_libraries_begin_with_tls_where_the_address_says_so():
+    known = access(nats_url="tls://bus:4222")
+    assert known.options()["tls_handshake_first"]
+    assert known.broker_options()["security"].tls_handshake_first
+    assert known.options()["tls"].check_hostname

@@ -18,7 +18,7 @@ from vignettes.runtime.settings import (
 IN_EARNEST = {
     "environment": "production",
     "database_url": "postgresql://vignettes@db/vignettes",
-    "nats_url": "nats://bus:4222",
+    "nats_url": "tls://bus:4222",
     "smtp_url": "smtps://mail:465",
     "authority_url": "https://authority.example",
     "public_url": "https://vignettes.example",
@@ -131,6 +131,13 @@ def test_the_clock_moves_in_the_sandbox_only():
 def test_the_sandbox_is_refused_in_production():
     assert "VIGNETTES_SANDBOX=true is refused" in refusal(**IN_EARNEST, sandbox=True)
     assert load_settings(**IN_EARNEST).environment == "production"
+
+
+def test_in_production_nats_is_reached_by_tls_alone_but_on_this_machine():
+    plain = IN_EARNEST | {"nats_url": "tls://bus:4222,nats://other:4222"}
+    assert "VIGNETTES_NATS_URL names other without TLS" in refusal(**plain)
+    assert load_settings(**plain, nats_ca_file="/etc/vignettes/ca.crt")
+    assert load_settings(**IN_EARNEST | {"nats_url": "nats://127.0.0.1:4222"})
 
 
 @pytest.mark.parametrize("name", sorted(set(IN_EARNEST) - {"environment"}))

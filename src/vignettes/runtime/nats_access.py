@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from vignettes.runtime.nats_settings import NatsSettings
-from vignettes.runtime.settings import ConfigurationError
+from vignettes.runtime.settings import ConfigurationError, Settings
 
 _USER = "U"
 _SEED_BYTES = 32
@@ -24,27 +23,32 @@ class NatsAccess:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, settings: NatsSettings) -> Self:
+    def of(cls, settings: Settings) -> Self:
         """Return what the settings say. Raises ConfigurationError with the way out."""
         if settings.nats_nkey_file:
             public_key(settings.nats_nkey_file)
-        return cls(settings.nats_inbox, settings.nats_nkey_file, _tls(settings.nats_ca_file))
+        return cls(settings.nats_inbox, settings.nats_nkey_file, _tls(settings))
 
     def options(self) -> dict[str, Any]:
-        """Return what nats-py is told."""
+        """Return what nats-py is told.
+
+        Left to itself it speaks plain text to whoever says that TLS is not asked for here, whatever its address and
+        certificates are. So it begins with TLS, before the server has said anything.
+        """
         known: dict[str, Any] = {"inbox_prefix": self.inbox}
         if self.seed_file:
             known["nkeys_seed"] = str(self.seed_file)
-        return {**known, "tls": self.tls} if self.tls else known
+        return {**known, "tls": self.tls, "tls_handshake_first": True} if self.tls else known
 
     def broker_options(self) -> dict[str, Any]:
         """Return the same as FastStream is told it."""
         from faststream.nats.security import NatsNKey, NatsSecurity  # noqa: PLC0415  # commands do without FastStream
 
+        first = self.tls is not None
         if self.seed_file:
-            security: NatsSecurity = NatsNKey(self.seed_file, ssl_context=self.tls)
+            security: NatsSecurity = NatsNKey(self.seed_file, ssl_context=self.tls, tls_handshake_first=first)
         elif self.tls:
-            security = NatsSecurity(ssl_context=self.tls)
+            security = NatsSecurity(ssl_context=self.tls, tls_handshake_first=first)
         else:
             return {"inbox_prefix": self.inbox}
         return {"inbox_prefix": self.inbox, "security": security}
@@ -88,9 +92,10 @@ def make_seed(file: Path) -> None:
         made.write(seed + b"\n")
 
 
-def _tls(authorities: Path | None) -> ssl.SSLContext | None:
-    """Return how NATS' certificate is checked; without authorities of one's own nats-py takes the system's."""
-    if authorities is None:
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return how NATS' certificate and name are checked: by authorities of one's own, or by the system's."""
+    authorities = settings.nats_ca_file
+    if authorities is None and "tls://" not in (settings.nats_url or ""):
         return None
     try:
         return ssl.create_default_context(cafile=authorities)

@@ -1,6 +1,8 @@
 """Settings of NATS beyond its address: as whom we come, whom we believe, and how many servers keep what we publish."""
 
+from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -39,3 +41,18 @@ class NatsSettings(Installation):
     nats_replicas: Replicas = Field(
         1, description="how many servers of a NATS cluster keep each stream: 1, 3 or 5"
     )
+
+
+def plain_addresses(urls: str) -> list[str]:
+    """Return the hosts of NATS that are not of this machine, and would be spoken to in plain text."""
+    addresses = [urlsplit(one) for one in urls.split(",")]
+    return [
+        one.hostname or "" for one in addresses if one.scheme in {"nats", "ws"} and not _is_here(one.hostname)
+    ]
+
+
+def _is_here(host: str | None) -> bool:
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:  # a name
+        return host == "localhost"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from stdnum import iban
@@ -32,7 +32,13 @@ def _web(value: str) -> str:
 
 
 def _postgres(value: str) -> str:
-    return _check_url(value, "postgresql", "postgres", host=False)
+    """Take several hosts with commas, too: libpq tries one after the other."""
+    parts = urlsplit(value)
+    login, at, hosts = parts.netloc.rpartition("@")
+    for host in hosts.split(","):
+        one = urlunsplit(parts._replace(netloc=login + at + host))
+        _check_url(one, "postgresql", "postgres", host=False)
+    return value.rstrip("/")
 
 
 def _smtp(value: str) -> str:

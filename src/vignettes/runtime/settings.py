@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from vignettes.runtime.audit_settings import AuditSettings
 from vignettes.runtime.installation import PREFIX
 from vignettes.runtime.mail_addresses import Mailbox, PlainAddress, returns_at
-from vignettes.runtime.nats_settings import NatsSettings
+from vignettes.runtime.nats_settings import NatsSettings, plain_addresses
 from vignettes.runtime.proxies import Proxies
 from vignettes.runtime.setting_types import (
     Account,
@@ -63,7 +63,8 @@ class Settings(AuditSettings, NatsSettings, StaffSettings, TelemetrySettings):
     database_url: PostgresUrl | None = Field(
         None,
         repr=False,
-        description="postgresql://user:password@host:port/name, or nothing for the embedded server",
+        description="postgresql://user:password@host:port/name (several hosts with commas), or nothing for the "
+        "embedded server",
     )
     nats_url: NatsUrls | None = Field(
         None,
@@ -194,6 +195,12 @@ class Settings(AuditSettings, NatsSettings, StaffSettings, TelemetrySettings):
             problems.append(
                 "VIGNETTES_SANDBOX=true is refused with VIGNETTES_ENVIRONMENT=production, because the "
                 "sandbox sells vignettes that no authority knows: remove one of the two."
+            )
+        if self.nats_ca_file is None and (plain := plain_addresses(self.nats_url or "")):
+            problems.append(
+                f"VIGNETTES_NATS_URL names {', '.join(plain)} without TLS, which is refused with "
+                "VIGNETTES_ENVIRONMENT=production: what customers write would be read on the way. Use tls://..., and "
+                "VIGNETTES_NATS_CA_FILE where the authority of its certificate is your own."
             )
         given = {
             "database_url",
