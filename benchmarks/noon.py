@@ -56,7 +56,7 @@ async def ours(run: Run, servers: House, singles: int = SINGLES) -> None:
     """Measure the service with all orders waiting: first alone, then at noon."""
     orders, where = run.asked.due, _where(servers)
     run.tell("starting the service")
-    with _silent_authority() as authority:
+    with silent_authority() as authority:
         given = {"sandbox": True, "clock": "movable", "authority_url": authority}
         async with servers.service(NOON.name, NOON.roles, **given) as run.changed_settings:
             writing = {"orders": orders, "seed": f"{SEED}/noon"}
@@ -73,7 +73,7 @@ def _where(servers: House) -> dict[str, Any]:
 
 
 @contextmanager
-def _silent_authority() -> Iterator[str]:
+def silent_authority() -> Iterator[str]:
     """Give the address of an authority that takes calls and answers none: calls cost it nothing, and us what they may.
 
     What is measured ends before the first call; an answer would only bring work of another kind.

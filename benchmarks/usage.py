@@ -11,10 +11,14 @@ _SESSIONS = "SELECT pid, coalesce(nullif(application_name, ''), backend_type) FR
 
 
 class Usage:
-    """Seconds of CPU since it was made, of everything that the run has started."""
+    """Seconds of CPU since it was made, of everything that the run has started.
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    The run is this process's parent, unless another is named.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], run: int | None = None) -> None:
         self._connection = connection
+        self._run = psutil.Process(run or os.getppid())
         self._idle = psutil.cpu_times().idle
         self._before = self._used()
 
@@ -29,7 +33,7 @@ class Usage:
     def _used(self) -> dict[tuple[int, str], float]:
         sessions = dict(self._connection.execute(_SESSIONS).fetchall())
         used = {}
-        for process in psutil.Process(os.getppid()).children(recursive=True):
+        for process in self._run.children(recursive=True):
             try:
                 name = _named(process, sessions)
                 times = process.cpu_times()

@@ -5,8 +5,9 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
@@ -18,8 +19,6 @@ from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
 
-from benchmarks import plot
-from benchmarks.__main__ import main
 from benchmarks.crowd import Crowd
 from benchmarks.dialogue import Refused
 from benchmarks.echo import PAYLOAD, SUBJECT, echoes
@@ -66,6 +65,11 @@ def bench(folder: Path, *options: str) -> dict:
     assert "Goals" in done.stdout
     assert f"Written: {folder / 'found.json'}" in done.stdout
     return json.loads((folder / "found.json").read_text())
+
+
+def drawing(name: str) -> ModuleType:
+    """Return a module that draws: matplotlib takes long to import, also for whoever runs none of these tests."""
+    return import_module(name)
 
 
 def measured(found: dict) -> set:
@@ -186,7 +190,7 @@ def test_a_log_that_is_long_is_measured_beside_one_that_is_empty(tmp_path):
 )
 def test_what_can_not_be_measured_is_refused_at_once(option, value):
     app = typer.Typer()
-    app.command()(main)
+    app.command()(drawing("benchmarks.__main__").main)
     done = CliRunner().invoke(app, [option, value])
     assert done.exit_code == 2
     assert option in done.stderr
@@ -489,7 +493,7 @@ def test_the_picture_is_the_same_for_the_same_figures(tmp_path, emmett):
     result = SimpleNamespace(points=points, machine=machine, asked=asked, seed="a seed")
     files = [tmp_path / "one.svg", tmp_path / "two.svg"]
     for file in files:
-        plot.draw(result, file)
+        drawing("benchmarks.plot").draw(result, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     curves = [e for e in ET.parse(files[0]).iter() if e.get("id", "").startswith("line2d")]
     assert len(curves) > 20

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no inst
 
 from benchmarks import goals, proofs
 
-from eventstore_helpers import an_order, issue, pay, record, start
+from eventstore_helpers import a_vault, an_order, issue, pay, record, start
+from vignettes.eventstore.orders import Orders
 
 SIZES = [200, 400, 1_000]
 
 
-@pytest.fixture
-def measured(database, orders):
-    record(orders, *(issue(start(pay(an_order()))) for _ in range(3)))
-    return {point.what: point for point in proofs.measure(database, SIZES, "seed", 0.2, 0)}
+@pytest.fixture(scope="module")
+def measured(copied):
+    with copied() as database:
+        with closing(Orders(database, a_vault())) as orders:
+            record(orders, *(issue(start(pay(an_order()))) for _ in range(3)))
+        yield {point.what: point for point in proofs.measure(database, SIZES, "seed", 0.2, 0)}
 
 
 def test_histories_are_verified_on_logs_of_each_length(measured):

@@ -1,20 +1,19 @@
 """The README's worked order, run as it is printed: the commands are real, and so are the answers."""
 
-import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
-import nats
 import pytest
 
-from service import until
-from vignettes.runtime.embedded import free_port
-from vignettes.runtime.instance import instance
-from vignettes.runtime.settings import load_settings
+from commanding import vignettes
+from eventstore_helpers import ask
+from service import running_service
+from vignettes.runtime.embedded import EmbeddedNats
 
 ROOT = Path(__file__).parents[1]
+#: By the id of the command that places it.
+ORDER = "34773156-1324-5415-8cd4-5e88b36b3469"
 #: What differs from run to run: times, what follows from keys, and the line breaks that follow from their lengths.
 VOLATILE = [
     (re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})?"), "TIME"),
@@ -51,36 +50,32 @@ def masked(text: str) -> str:
     return text.strip()
 
 
-@pytest.fixture
-async def answers(tmp_path: Path):
-    """Run the service as `make run` does, on a fresh data directory, and the commands against it."""
-    settings = load_settings(
-        data_dir=tmp_path,
-        sandbox=True,
-        clock="movable",
-        nats_port=0,
-        http_port=free_port(),
-        log_level="error",
+async def answer(command: str, nats_url: str) -> str:
+    """Return what a command answers, its words as the shell makes them."""
+    program, words = command.split(maxsplit=1)
+    assert program == ".venv/bin/vignettes"
+    made = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, text=True, check=True
     )
-    async with instance(settings) as running:
-        await running.until_ready()
-        environment = {**os.environ, "VIGNETTES_NATS_URL": running.settings.nats_url or "", "COLUMNS": "100"}
-        client = await nats.connect(running.settings.nats_url or "")
+    ended = await vignettes(*made.stdout.split("\0")[:-1], VIGNETTES_NATS_URL=nats_url, COLUMNS="100")
+    assert ended.code == 0, ended.complained
+    return ended.said
+
+
+@pytest.fixture
+async def answers(database: str, nats_server: EmbeddedNats, tmp_path: Path):
+    """Run the service on nothing yet, by the clock on the wall, and the commands against it."""
+    # Or it would be set to the year of all other tests.
+    ask(database, "UPDATE clock.shift SET ahead = '1 microsecond'")
+    async with running_service(database, nats_server.url, tmp_path / "data") as service:
+        for subject in ("orders.v1.place", "sandbox.v1.clock"):
+            await service.ask(subject)  # until it answers at all
         found = []
         for command, printed in worked_order():
-            answered = subprocess.run(
-                ["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
-            )
-            found.append((command, printed, answered.stdout))
+            found.append((command, printed, await answer(command, nats_server.url)))
             if "sandbox.v1.clock" in command:  # a reader takes a breath; the test waits for the vignette
-                await until(lambda: _is_issued(client))
-        await client.close()
+                await service.status(ORDER, "issued")
         yield found
-
-
-async def _is_issued(client: nats.NATS) -> bool:
-    reply = await client.request("orders.v1.status", b'{"order_number": "V6562305984"}', timeout=10)
-    return json.loads(reply.data)["order"]["status"] == "issued"
 
 
 async def test_the_worked_order_gives_the_answers_printed_in_the_readme(answers):

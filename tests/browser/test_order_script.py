@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -135,6 +136,8 @@ async def test_one_answer_is_waited_for_before_the_next_question(page):
 async def test_a_stream_that_was_refused_is_opened_again_less_and_less_often(page):
     """The page is fetched as often, so that it knows what happened meanwhile."""
     server = await opened(page, shown(1, "One"), shown(2, "Two"))
+    # From here on no time passes by itself, however long the browser takes.
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
     await page.evaluate("streams.at(-1).refuse()")
     await headline(page, "Two")
     for number, pause in ((2, 2_000), (3, 4_000), (4, 8_000)):

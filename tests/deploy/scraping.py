@@ -16,11 +16,8 @@ _OF_EVERY_ALERT = {"__name__", "alertname", "alertstate", "severity"}
 #: How long each state lasts, in minutes: longer than any rule looks back, or waits.
 MINUTES = 40
 
-_ASKED = (
-    'ALERTS{alertstate="firing"}',
-    f'max_over_time(ALERTS{{alertstate="firing"}}[{MINUTES - 1}m])',
-    'ALERTS{alertstate="firing"}',
-)
+_AT_THE_END = 'ALERTS{alertstate="firing"}'
+_AT_ANY_TIME = f"max_over_time({_AT_THE_END}[{MINUTES - 1}m])"
 
 Samples = dict[str, float]
 """What one scrape tells: values by series."""
@@ -52,10 +49,10 @@ def metrics_of(expression: str) -> set[str]:
 
 
 def firing(promtool: str, folder: Path, *states: Samples) -> list[set[str]]:
-    """Let three states follow each other, each for so many minutes, and return which alerts fire.
+    """Let states follow each other, each for so many minutes, and return which alerts fire.
 
-    At the end of the first, at any time in the second, at the end of the third; each as `Name{label="value"}`, without
-    what says how grave it is.
+    At the end of the first, at any time in the second, at the end of the third, and so on; each as
+    `Name{label="value"}`, without what says how grave it is.
     """
     wanted = set().union(*(metrics_of(each) for each in alerts().values())) | {"up"}
     series = {name for state in states for name in state if name.partition("{")[0] in wanted}
@@ -64,8 +61,11 @@ def firing(promtool: str, folder: Path, *states: Samples) -> list[set[str]]:
             "interval": "1m",
             "input_series": [{"series": each, "values": _values(each, states)} for each in sorted(series)],
             "promql_expr_test": [
-                {"expr": each, "eval_time": f"{MINUTES * number - 1}m"}
-                for number, each in enumerate(_ASKED, 1)
+                {
+                    "expr": _AT_THE_END if number % 2 else _AT_ANY_TIME,
+                    "eval_time": f"{MINUTES * number - 1}m",
+                }
+                for number in range(1, len(states) + 1)
             ],
         }
     ]
@@ -75,7 +75,7 @@ def firing(promtool: str, folder: Path, *states: Samples) -> list[set[str]]:
     ran = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     told = ran.stdout + ran.stderr
     assert "exp:" in told or ran.returncode == 0, told
-    return [set(_fired(told, MINUTES * number - 1)) for number in range(1, len(_ASKED) + 1)]
+    return [set(_fired(told, MINUTES * number - 1)) for number in range(1, len(states) + 1)]
 
 
 def _values(series: str, states: tuple[Samples, ...]) -> str:

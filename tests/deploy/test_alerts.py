@@ -54,7 +54,7 @@ async def house(database, nats_server, tmp_path, promtool):
         for unit in ALONE:
             await units[unit].start()
         stack.push_async_callback(stop_all, units)
-        running.well = await running.seen(lambda seen: STREAM in seen and is_calm(seen, set()), 120)
+        running.found = [await running.seen(lambda seen: STREAM in seen and is_calm(seen, set()), 120)]
         yield running
 
 
@@ -71,7 +71,7 @@ async def test_each_alert_has_its_entry_and_each_entry_its_alert():
 
 
 async def test_what_may_become_of_the_service_and_its_views(house):
-    house.check(house.well, house.well)
+    house.note(*house.found, *house.found)
     await every_metric_that_an_alert_names_is_told(house)
     for cause in (
         a_role_that_is_missing,
@@ -89,6 +89,7 @@ async def test_what_may_become_of_the_service_and_its_views(house):
         heads_that_nobody_signs,
     ):
         await cause(house)
+    house.check()
 
 
 async def test_what_may_become_of_promises_and_mails(house):
@@ -101,6 +102,7 @@ async def test_what_may_become_of_promises_and_mails(house):
         mails_that_come_back,
     ):
         await cause(house)
+    house.check()
 
 
 async def test_what_may_become_of_money_and_of_people(house):
@@ -115,10 +117,11 @@ async def test_what_may_become_of_money_and_of_people(house):
         somebody_who_guesses_tokens_of_staff,
     ):
         await cause(house)
+    house.check()
 
 
 async def every_metric_that_an_alert_names_is_told(house):
-    told = {name.partition("{")[0] for name in house.well}
+    told = {name.partition("{")[0] for name in house.found[0]}
     missing = {name for each in alerts().values() for name in metrics_of(each)} - told
     assert missing <= {"vignettes_authority_callable"}, "known of from its first call on"
 
@@ -131,7 +134,7 @@ async def a_role_that_is_missing(house):
     ill = await house.ill("RoleMissing", lambda seen: seen['vignettes_processes{role="support"}'] == 0)
     await house.follow("RoleMissing", ROLE="support")
     well = await house.cured(lambda seen: seen['vignettes_processes{role="support"}'] == 1)
-    house.check(ill, well, 'RoleMissing{role="support"}')
+    house.note(ill, well, 'RoleMissing{role="support"}')
 
 
 async def pages_that_nobody_serves(house):
@@ -139,7 +142,7 @@ async def pages_that_nobody_serves(house):
     ill = await house.scrape()
     await house.follow("WebUnreachable")
     well = await house.cured(lambda seen: "vignettes_database_up{}" in seen)
-    house.check(ill, well, 'WebUnreachable{instance="here",job="vignettes"}')
+    house.note(ill, well, 'WebUnreachable{instance="here",job="vignettes"}')
 
 
 async def a_database_that_is_out_of_reach(house):
@@ -148,7 +151,7 @@ async def a_database_that_is_out_of_reach(house):
     ill = await house.seen(lambda seen: seen["vignettes_database_up{}"] == 0)
     await house.follow("DatabaseUnreachable")
     well = await house.cured(lambda seen: seen["vignettes_database_up{}"] == 1)
-    house.check(ill, well, "DatabaseUnreachable")
+    house.note(ill, well, "DatabaseUnreachable")
 
 
 async def a_server_of_nats_that_is_away(house):
@@ -159,7 +162,7 @@ async def a_server_of_nats_that_is_away(house):
     well = await house.cured(
         lambda seen: len([v for v in names(seen, "vignettes_processes{").values() if v]) == everybody
     )
-    house.check(ill, well, "NatsUnreachable")
+    house.note(ill, well, "NatsUnreachable")
 
 
 async def more_commands_than_can_be_done(house):
@@ -174,7 +177,7 @@ async def more_commands_than_can_be_done(house):
         return sum(value for name, value in ended if "request_refund" in name) >= 6_000
 
     ill = await house.ill("QueueTurningAway", answered)
-    house.check(ill, ill, "QueueTurningAway")
+    house.note(ill, ill, "QueueTurningAway")
 
 
 async def a_clock_that_goes_wrong(house):
@@ -186,7 +189,7 @@ async def a_clock_that_goes_wrong(house):
         patch.setattr(metrics, "time", Ahead)
         ill = await house.seen(lambda seen: seen["vignettes_clock_ahead_seconds{}"] > 1)
     well = await house.cured(lambda seen: abs(seen["vignettes_clock_ahead_seconds{}"]) < 1)
-    house.check(ill, well, "ClockAstray")
+    house.note(ill, well, "ClockAstray")
 
 
 # --- views
@@ -209,7 +212,7 @@ async def a_view_that_is_held_up(house):
     forgotten.close()
     behind = [name for name, value in names(ill, "vignettes_projection_seconds_behind").items() if value > 60]
     views = [each.partition('"')[2].rstrip('"}') for each in behind]
-    house.check(ill, well, *(f'ViewBehind{{view="{each}"}}' for each in views))
+    house.note(ill, well, *(f'ViewBehind{{view="{each}"}}' for each in views))
     assert "lookup" in views
 
 
@@ -236,7 +239,7 @@ async def a_view_that_nobody_writes(house):
             and seen['vignettes_processes{role="projecting"}'] == 1
         )
     )
-    house.check(ill, well, f'ViewNotLed{{view="{view}"}}')
+    house.note(ill, well, f'ViewNotLed{{view="{view}"}}')
 
 
 async def an_order_that_a_view_can_not_take_in(house):
@@ -251,7 +254,7 @@ async def an_order_that_a_view_can_not_take_in(house):
     house.sql(f"ALTER TABLE {table} DROP CONSTRAINT too_strict")
     await house.follow("OrdersParked", VIEW="lookup")
     well = await house.cured(lambda seen: seen[name] == 0)
-    house.check(ill, well, 'OrdersParked{view="lookup"}')
+    house.note(ill, well, 'OrdersParked{view="lookup"}')
 
 
 async def a_view_that_was_changed_by_hand(house):
@@ -264,7 +267,7 @@ async def a_view_that_was_changed_by_hand(house):
     ill = await house.ill("OrdersDrifted", lambda seen: seen[name] == 1)
     await house.follow("OrdersDrifted", VIEW="order_status")
     well = await house.cured(lambda seen: seen[name] == 0)
-    house.check(ill, well, 'OrdersDrifted{view="order_status"}')
+    house.note(ill, well, 'OrdersDrifted{view="order_status"}')
 
 
 async def published(house):
@@ -292,7 +295,7 @@ async def a_stream_that_takes_no_more(house):
     await house.follow("PublishingBehind")
     await jetstream.update_stream(found.config)
     well = await house.cured(lambda seen: seen[behind] == 0 and seen[led] == 1)
-    house.check(ill, well, "PublishingBehind")
+    house.note(ill, well, "PublishingBehind")
 
 
 async def a_stream_that_was_purged(house):
@@ -311,7 +314,7 @@ async def a_stream_that_was_purged(house):
     with contextlib.suppress(AssertionError):  # it says as well what else it does not like here
         await house.follow("StreamShort")
     well = await house.cured(lambda seen: missing(seen) == 0)
-    house.check(ill, well, "StreamShort")
+    house.note(ill, well, "StreamShort")
 
 
 async def heads_that_nobody_signs(house):
@@ -338,7 +341,7 @@ async def heads_that_nobody_signs(house):
         )
     )
     hanging.close()
-    house.check(ill, well, "HeadsNotSigned")
+    house.note(ill, well, "HeadsNotSigned")
 
 
 # --- promises
@@ -370,7 +373,7 @@ async def a_start_that_is_late(house):
     await house.follow("RegistrationLate")
     await house.service.status(placed["order_id"], "issued")
     well = await house.cured(lambda seen: seen['vignettes_starts_overdue{promise="1"}'] == 0)
-    house.check(ill, well, 'RegistrationLate{promise="1"}')
+    house.note(ill, well, 'RegistrationLate{promise="1"}')
 
 
 async def a_same_day_order_that_waits(house):
@@ -384,7 +387,7 @@ async def a_same_day_order_that_waits(house):
     await house.follow("SameDayAtRisk")
     await house.service.status(placed["order_id"], "issued")
     well = await house.cured(lambda seen: seen["vignettes_same_day_used_seconds{}"] == 0)
-    house.check(ill, well, "SameDayAtRisk")
+    house.note(ill, well, "SameDayAtRisk")
 
 
 async def an_authority_that_is_down_while_orders_need_it(house):
@@ -398,7 +401,7 @@ async def an_authority_that_is_down_while_orders_need_it(house):
     for each in placed:
         await until(lambda each=each: issued(house, each))
     well = await house.cured(lambda seen: seen[AUTHORITY] == 1)
-    house.check(ill, well, 'AuthorityDown{country="CZ"}')
+    house.note(ill, well, 'AuthorityDown{country="CZ"}')
 
 
 async def issued(house, placed):
@@ -420,7 +423,7 @@ async def a_person_who_is_called(house):
     await house.ask("sandbox.v1.authority", country="CZ", mode="ok")
     await until(lambda: issued(house, placed))
     well = await house.cured(lambda seen: seen["vignettes_persons_called{}"] == 0 and seen[AUTHORITY] == 1)
-    house.check(ill, well, "PersonCalled")
+    house.note(ill, well, "PersonCalled")
 
 
 async def registering(house, placed):
@@ -445,7 +448,7 @@ async def a_confirmation_that_does_not_leave(house):
     ill = await house.ill("ConfirmationMailLate", lambda seen: seen[name] > 900)
     await house.follow("ConfirmationMailLate")
     well = await house.cured(lambda seen: seen[name] == 0 and seen["vignettes_mails_waiting{}"] == 0)
-    house.check(ill, well, 'ConfirmationMailLate{kind="paid"}')
+    house.note(ill, well, 'ConfirmationMailLate{kind="paid"}')
 
 
 async def mails_that_come_back(house):
@@ -461,16 +464,16 @@ async def mails_that_come_back(house):
         await house.ask("sandbox.v1.bounce", message_id=mail["message_id"], kind="hard")
     name = 'vignettes_mail_reports_total{outcome="permanent"}'
     ill = await house.ill("MailsReturned", lambda seen: seen.get(name, 0) >= 6)
-    house.check(ill, ill, 'MailsReturned{outcome="permanent"}')
+    house.note(ill, ill, 'MailsReturned{outcome="permanent"}')
     mailbox.Maildir(house.service.settings.returns_folder).add(b"Subject: hello\n\nWhere is my vignette?\n")
     name = 'vignettes_mail_reports_total{outcome="set_aside"}'
     ill = await house.ill("ReturnNotUnderstood", lambda seen: seen.get(name, 0) == 1)
-    house.check(ill, ill, "ReturnNotUnderstood")
+    house.note(ill, ill, "ReturnNotUnderstood")
     opened = 'vignettes_support_cases_open{topic="mail_returned"}'
     await house.seen(lambda seen: seen.get(opened) == 6)
     for case in house.sql("SELECT case_id FROM read.support_cases WHERE state = 'open'"):
         await house.ask("support.v1.close", command_id=uuid4(), actor="ops:desk", case_id=case[0])
-    house.well = await house.cured(lambda seen: seen.get(opened) == 0)
+    await house.cured(lambda seen: seen.get(opened) == 0)
 
 
 def _kind(mail):
@@ -512,7 +515,7 @@ async def money_that_nobody_has_looked_at(house):
         "ReviewQueueOld", "allocate", PAYMENT=payment, ORDER=placed["order_number"], NAME="ops:desk"
     )
     well = await house.cured(lambda seen: seen[name] == 0)
-    house.check(ill, well, "ReviewQueueOld")
+    house.note(ill, well, "ReviewQueueOld")
 
 
 async def a_reversal_of_nobody_knows_what(house):
@@ -524,7 +527,7 @@ async def a_reversal_of_nobody_knows_what(house):
     [(payment,)] = house.sql("SELECT payment_id FROM read.review_queue")
     await house.follow("ReversalUnplaced", "dismiss", REVERSAL=payment, NAME="ops:desk")
     well = await house.cured(lambda seen: seen["vignettes_payments_unplaced{}"] == 0)
-    house.check(ill, well, "ReversalUnplaced")
+    house.note(ill, well, "ReversalUnplaced")
 
 
 async def a_bank_file_that_does_not_add_up(house):
@@ -532,7 +535,7 @@ async def a_bank_file_that_does_not_add_up(house):
     ill = await house.ill("BankFileSetAside", lambda seen: seen["vignettes_bank_files_set_aside{}"] == 1)
     await house.follow("BankFileSetAside", "psql", FILE="cut.xml")
     well = await house.cured(lambda seen: seen["vignettes_bank_files_set_aside{}"] == 0)
-    house.check(ill, well, "BankFileSetAside")
+    house.note(ill, well, "BankFileSetAside")
 
 
 async def a_payment_that_was_someone_elses(house):
@@ -550,7 +553,7 @@ async def a_payment_that_was_someone_elses(house):
     await house.service.status(right["order_id"], "scheduled")
     await house.service.advance(hours=24, minutes=1)
     well = await house.cured(lambda seen: seen[broken] == 0)
-    house.check(ill, well, "WrongMatchUndone")
+    house.note(ill, well, "WrongMatchUndone")
 
 
 async def a_customer_who_waits_for_an_answer(house):
@@ -562,7 +565,7 @@ async def a_customer_who_waits_for_an_answer(house):
     ill = await house.ill("SupportCaseOld", lambda seen: seen[name] > 86400)
     await house.follow("SupportCaseOld", CASE=case["case_number"], ANSWER="Soon.")
     well = await house.cured(lambda seen: seen[name] == 0)
-    house.check(ill, well, 'SupportCaseOld{topic="question"}')
+    house.note(ill, well, 'SupportCaseOld{topic="question"}')
 
 
 async def a_refund_that_nobody_lets_go(house):
@@ -576,7 +579,7 @@ async def a_refund_that_nobody_lets_go(house):
     words = {"ORDER": placed["order_number"], "IBAN": "DE89370400440532013000", "NAME": "ops:desk"}
     await house.follow("PayoutsWaiting", "approve", **words)
     well = await house.cured(lambda seen: seen[waiting] == 0)
-    house.check(ill, well, 'PayoutsWaiting{state="to_approve"}')
+    house.note(ill, well, 'PayoutsWaiting{state="to_approve"}')
 
 
 async def money_that_was_taken_back_too_late(house):
@@ -602,7 +605,7 @@ async def money_that_was_taken_back_too_late(house):
         TIME=(await house.service.now() - timedelta(minutes=1)).isoformat(),
     )
     well = await house.cured(lambda seen: seen["vignettes_orders_owing{}"] == 0)
-    house.check(ill, well, "DebtsOpen")
+    house.note(ill, well, "DebtsOpen")
 
 
 async def somebody_who_guesses_tokens_of_staff(house):
@@ -614,4 +617,4 @@ async def somebody_who_guesses_tokens_of_staff(house):
     ill = await house.ill(
         "StaffSignInFailures", lambda seen: seen['vignettes_throttled_total{of="staff_sign_in"}'] > 0
     )
-    house.check(ill, ill, "StaffSignInFailures")
+    house.note(ill, ill, "StaffSignInFailures")

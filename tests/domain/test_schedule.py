@@ -101,6 +101,15 @@ def test_a_product_that_starts_at_an_hour_wants_a_time_with_its_offset(text):
     assert refused.value.field == "valid_from"
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "2201-01-01", "9999-12-31"])
+def test_a_year_at_the_end_of_the_calendar_is_refused(text):
+    """There is no day after the last one, nor such an hour in UTC: the end of the cover could not be told."""
+    for code, wish in (("CZ-365D", text), ("AT-1Y", text), ("BG-1D", f"{text}T00:00:00Z")):
+        with pytest.raises(InvalidValue) as refused:
+            start(code, wish)
+        assert refused.value.field == "valid_from"
+
+
 # --- may it start then? ---
 
 

@@ -18,14 +18,19 @@ TESTS = Path(__file__).parents[1]
 READY = "ready\n"
 
 
-def start(argv: Sequence[str], env: Mapping[str, str] | None = None, **pipes: Any) -> "subprocess.Popen[str]":
-    """Start a Python module that the kernel ends with us, however we end."""
+def start(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
+    **pipes: Any,
+) -> "subprocess.Popen[str]":
+    """Start a Python module that the kernel ends with us, however we end; `within` is what brings it elsewhere."""
     paths = filter(None, (str(TESTS), os.environ.get("PYTHONPATH")))
     with warnings.catch_warnings():
         # Python 3.12 warns of any preexec_fn beside threads: this one makes two system calls and returns.
         warnings.simplefilter("ignore", DeprecationWarning)
         return subprocess.Popen(
-            [sys.executable, "-m", *argv],
+            [*within, sys.executable, "-m", *argv],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(env or {})},
             text=True,
             preexec_fn=end_with_parent(signal.SIGKILL),  # noqa: PLW1509  # see the warning above

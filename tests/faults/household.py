@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +34,16 @@ class Household:
     log: Path
     roles: Sequence[Sequence[str]]
     processes: list["subprocess.Popen[str]"] = field(default_factory=list)
+    #: What the processes of some roles find in their environment beside the settings.
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def run(self, *argv: str) -> "subprocess.Popen[str]":
         """Start `vignettes ...` with the settings of this household; what it says goes to the log."""
+        env = apart.given(self.settings)
+        for each in argv:
+            env |= self.environments.get(each, {})
         with self.log.open("a") as log:
-            return apart.start(["vignettes", *argv], apart.given(self.settings), stdout=log, stderr=log)
+            return apart.start(["vignettes", *argv], env, stdout=log, stderr=log)
 
     def replace(self, role: str) -> None:
         """Kill the process of a role with -9, and start another in its place."""
@@ -68,7 +73,10 @@ class Household:
 
 @asynccontextmanager
 async def household(
-    data_dir: Path, roles: Sequence[Sequence[str]], **different: Any
+    data_dir: Path,
+    roles: Sequence[Sequence[str]],
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+    **different: Any,
 ) -> AsyncIterator[Household]:
     """Run these roles, each group of them as one process, on servers of their own; with other settings, if given."""
     postgres, broker = EmbeddedPostgres(data_dir), EmbeddedNats(data_dir, 0)
@@ -85,6 +93,7 @@ async def household(
         client = await nats.connect(broker.url)
         service = Service(settings, client, asyncio.get_running_loop().create_future())
         running = Household(settings, service, (postgres, broker), data_dir / "roles.log", roles)
+        running.environments = environments or {}
         try:
             running.processes += [running.run("serve", *each) for each in roles]
             if any("web" in each for each in roles):  # else nobody knows: who asks first, waits

@@ -18,11 +18,12 @@ class Shop:
         self._numbers = Numbers()
         self.appender = Writer(Journal(database), a_vault(), self._numbers)
 
-    def placing(self, **different: Any) -> Command:
+    def placing(self, plate: str = "2A2 2345", **different: Any) -> Command:
         """Return a command that places an order a week ahead, under the next number."""
-        return placing(**{"order_id": None, "decide": self._place, **different})
 
-    def _place(self, _: Order | None, at: datetime) -> Order:
-        number = self._numbers.next()
-        what = {"number": number, "details": details(at=at), "email": "driver@example.com", "language": "en"}
-        return Order.place(order_id_of(number), at=at, **what)
+        def place(_: Order | None, at: datetime) -> Order:
+            number, wanted = self._numbers.next(), details(plate=plate, at=at)
+            what = {"number": number, "details": wanted, "email": "driver@example.com", "language": "en"}
+            return Order.place(order_id_of(number), at=at, **what)
+
+        return placing(**{"order_id": None, "decide": place, **different})

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Self
+from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -195,3 +196,38 @@ async def smtp_framing(reader: StreamReader, sender: From, first: bool) -> bytes
 def before_smtp(port: int, judge: Callable[[], Judge]) -> Proxy:
     """Return a proxy before a mail server on a loopback port."""
     return Proxy(lambda: asyncio.open_connection("127.0.0.1", port), smtp_framing, judge)
+
+
+# --- NATS
+
+_WITH_PAYLOAD = {b"PUB", b"HPUB", b"MSG", b"HMSG"}
+
+
+async def nats_framing(reader: StreamReader, sender: From, first: bool) -> bytes:
+    """Read one message: a line, with the payload whose size some lines end in."""
+    line = await reader.readuntil(b"\r\n")
+    words = line.split()
+    announced = bool(words) and words[0].upper() in _WITH_PAYLOAD
+    return line + (await reader.readexactly(int(words[-1]) + 2) if announced else b"")
+
+
+def before_nats(url: str, judge: Callable[[], Judge]) -> Proxy:
+    """Return a proxy before a NATS server."""
+    at = urlsplit(url)
+    return Proxy(lambda: asyncio.open_connection(at.hostname, at.port), nats_framing, judge)
+
+
+# --- HTTP
+
+
+async def as_it_comes(reader: StreamReader, sender: From, first: bool) -> bytes:
+    """Read what there is: on the loopback the head of a request or an answer, its body, or both."""
+    data = await reader.read(65536)
+    if not data:
+        raise asyncio.IncompleteReadError(b"", None)
+    return data
+
+
+def before_http(port: int, judge: Callable[[], Judge]) -> Proxy:
+    """Return a proxy before a web server on a loopback port."""
+    return Proxy(lambda: asyncio.open_connection("127.0.0.1", port), as_it_comes, judge)

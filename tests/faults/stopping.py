@@ -14,7 +14,7 @@ from uuid import UUID
 import psutil
 
 from faults import apart
-from faults.proxy import From, Pass, Proxy, Statements, before_postgres, through
+from faults.proxy import From, Pass, Statements, before_http, before_postgres, through
 from service import until
 
 _STOPS_WITHIN_SECONDS = 5
@@ -121,13 +121,6 @@ class Authority:
         return moment
 
 
-async def _as_it_comes(reader, *_):
-    data = await reader.read(65536)
-    if not data:
-        raise asyncio.IncompleteReadError(b"", None)
-    return data
-
-
 class Registrar:
     """One `vignettes serve registration`, unchanged, whose every word goes by way of us."""
 
@@ -150,11 +143,7 @@ class Registrar:
         self._process = None
         self.lines = (
             before_postgres(settings.database_url, lambda: Database(self).judge),
-            Proxy(
-                lambda: asyncio.open_connection(url.hostname, url.port),
-                _as_it_comes,
-                lambda: Authority(self).judge,
-            ),
+            before_http(url.port, lambda: Authority(self).judge),
         )
 
     def start(self):

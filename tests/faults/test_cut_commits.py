@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL is cut around the COMMIT: what is answered is on record, once; the rest is settled."""
+"""Fault 2: PostgreSQL is cut off around the COMMIT: what is answered is on record, once; the rest is settled."""
 
 import asyncio
 import itertools
@@ -15,6 +15,7 @@ from faults.commits import Cutter, Moment
 from faults.crew import Asking, Crew
 from faults.orders import Shop
 from faults.proxy import before_postgres, through
+from faults.sizes import sizes
 from service import BEGINNING, set_clock, settings_for
 from vignettes.domain.errors import Unavailable
 from vignettes.eventstore.deciding import Reply
@@ -24,13 +25,6 @@ LARGEST_GROUP = 5
 #: More than anyone tries before it says that it does not know.
 BLIND = 5
 CASES = tuple(itertools.product(Moment, (False, True)))
-
-
-def sizes(short, long):
-    marks = [pytest.mark.faults, pytest.mark.timeout(900)]
-    return pytest.mark.parametrize(
-        "cuts", [pytest.param(short, id="short"), pytest.param(long, id="long", marks=marks)]
-    )
 
 
 def drawn(cuts, chance):
@@ -72,8 +66,9 @@ class Customers:
         return writing_to(self._chance.choice(self._orders), f"driver-{self._wishes}@example.com")
 
 
-@sizes(16, 200)
-async def test_a_group_whose_connection_is_cut_is_recorded_once(database, cuts, seed, tell):
+@sizes(16, 1_000)
+@pytest.mark.fault(2)
+async def test_a_group_whose_connection_is_cut_is_recorded_once(database, cuts, seed, record):
     """Told ok: on record once. Told unavailable: asked again under the same id, it is recorded once too (I1)."""
     chance, cutter, met, replies = random.Random(seed), Cutter(), Counter(), []
     async with before_postgres(database, cutter.judge) as proxy:
@@ -98,7 +93,18 @@ async def test_a_group_whose_connection_is_cut_is_recorded_once(database, cuts, 
             customers.took(settled)
             replies += settled
         await asyncio.to_thread(shop.appender.close)
-        tell(cuts=proxy.cuts, refused_connections=proxy.refused, commands=len(replies), **met)
+    command_ids = [str(reply.command_id) for reply in replies]
+    lost, doubled = _lost_and_doubled(database, command_ids)
+    record(
+        test=2,
+        what="PostgreSQL cut around the COMMIT of a group of commands, every second time in the place of its answer",
+        faults=proxy.cuts,
+        lost=lost,
+        doubled=doubled,
+        refused_connections=proxy.refused,
+        commands=len(replies),
+        **met,
+    )
     assert proxy.cuts == cuts
     assert set(met) >= {
         "answer lost: ok",
@@ -106,7 +112,7 @@ async def test_a_group_whose_connection_is_cut_is_recorded_once(database, cuts, 
         "end lost: unavailable",
         "before: unavailable",
     }
-    _each_is_in_the_log_once(database, [str(reply.command_id) for reply in replies])
+    _each_is_in_the_log_once(database, command_ids)
 
 
 def _told(moment, outcomes):
@@ -128,10 +134,19 @@ def _on_record(database, group):
     return ask(database, "SELECT count(*) FROM log.commands WHERE command_id = ANY(%s)", ids)
 
 
+_EVENTS_OF = "SELECT convert_from(state, 'UTF8')::json ->> 'cmd' FROM log.events"
+
+
+def _lost_and_doubled(database, command_ids):
+    """Return how many of these commands are not in the log, and how many more events than commands there are."""
+    told = ask(database, _EVENTS_OF)
+    return len(set(command_ids) - set(told)), len(told) - len(set(told))
+
+
 def _each_is_in_the_log_once(database, command_ids):
     """Each of these commands has one answer and one event on record; there are no others, and no gaps."""
     answered = ask(database, "SELECT command_id::text FROM log.commands")
-    told = ask(database, "SELECT convert_from(state, 'UTF8')::json ->> 'cmd' FROM log.events")
+    told = ask(database, _EVENTS_OF)
     assert sorted(answered) == sorted(told) == sorted(command_ids)
     assert not ask(
         database,
@@ -139,9 +154,10 @@ def _each_is_in_the_log_once(database, command_ids):
     )
 
 
-@sizes(8, 64)
+@sizes(4, 64)
+@pytest.mark.fault(2)
 async def test_a_client_of_the_service_is_told_the_truth_when_its_database_is_cut_off(
-    database, nats_server, tmp_path, cuts, seed, tell
+    database, nats_server, tmp_path, cuts, seed, record
 ):
     """As a process, over NATS: `unavailable` or an answer; asked again, always the same answer, and one order."""
     chance, cutter = random.Random(seed), Cutter()
@@ -164,7 +180,16 @@ async def test_a_client_of_the_service_is_told_the_truth_when_its_database_is_cu
                 assert await asking.settled("orders.v1.place", wish) == answer
                 command_ids.append(wish["command_id"])
         await client.close()
-        tell(cuts=proxy.cuts, refused_connections=proxy.refused, **asking.met)
+    lost, doubled = _lost_and_doubled(database, command_ids)
+    record(
+        test=2,
+        what="PostgreSQL cut around the COMMIT, as a client of the service sees it over NATS",
+        faults=proxy.cuts,
+        lost=lost,
+        doubled=doubled,
+        refused_connections=proxy.refused,
+        **asking.met,
+    )
     assert asking.met["unavailable"] >= cuts // 2
     _each_is_in_the_log_once(database, command_ids)
 

@@ -1,4 +1,4 @@
-"""Erased is erased: no file of the database, the streams, the sandbox or the logs holds a byte of it (I11)."""
+"""Fault 14: erased is erased: no file of database, streams, sandbox or logs holds a byte of it (I11)."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class Size:
 
 
 SHORT = Size(len(STORIES), (ALL_ROLES,), plain)
-LONG = Size(100, tuple((role,) for role in ALL_ROLES), every_form)
+LONG = Size(200, tuple((role,) for role in ALL_ROLES), every_form)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,8 @@ LONG = Size(100, tuple((role,) for role in ALL_ROLES), every_form)
         pytest.param(LONG, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )
-async def test_no_byte_of_an_erased_order_is_left(data_dir, size, tell):
+@pytest.mark.fault(14)
+async def test_no_byte_of_an_erased_order_is_left(data_dir, size, record):
     """Half of the orders are erased: they are found nowhere, their history still reads, the others are as before."""
     half = size.orders // 2
     customers = [Customer(number, GONE if number < half else KEPT) for number in range(size.orders)]
@@ -71,13 +72,14 @@ async def test_no_byte_of_an_erased_order_is_left(data_dir, size, tell):
         forms = [form for mark in marks(GONE) for form in size.forms(mark)]
         found = files_with(data_dir, forms)
         files = [path for path in data_dir.rglob("*") if path.is_file()]
-        tell(
-            orders=size.orders,
-            erased=half,
+        record(
+            test=14,
+            what=f"orders erased of {size.orders}; every byte of every file searched for what was in them",
+            faults=half,
+            broken=len(found),
             forms=len(forms),
             files=len(files),
             megabytes=sum(path.stat().st_size for path in files) // 2**20,
-            found_in=len(found),
         )
         assert found == {}
         _is_in_the_sandbox_only(data_dir, KEPT)

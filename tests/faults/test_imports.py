@@ -38,8 +38,9 @@ def _imported(events: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, d
 
 
 @pytest.mark.faults
+@pytest.mark.fault(11)
 @pytest.mark.case(17)
-async def test_three_times_shuffled_and_killed_it_comes_to_the_same_events(data_dir, seed, tell):
+async def test_three_times_shuffled_and_killed_it_comes_to_the_same_events(data_dir, seed, record):
     """The command that sends the entries is killed, or the service that takes them; in the end each is there once."""
     chance = random.Random(seed)
     folder = data_dir / "files"
@@ -71,8 +72,15 @@ async def test_three_times_shuffled_and_killed_it_comes_to_the_same_events(data_
         shuffled = imported(database)
         with a_database(running.servers[0], "in_order") as other:
             in_order = await _taken_once(other)
-    tell(
-        imports=len(three_times), killed=killed, ended=ended, payments_killed=replaced, payments=len(shuffled)
+    record(
+        test=11,
+        what=f"imports of bank files, each three times, shuffled; {killed} of them and {replaced} services killed",
+        faults=len(three_times),
+        lost=len(in_order.keys() - shuffled.keys()),
+        doubled=len(shuffled.keys() - in_order.keys()),
+        broken=sum(shuffled.get(payment) != happened for payment, happened in in_order.items()),
+        payments=len(shuffled),
+        ended=ended,
     )
     assert len(in_order) > ENTRIES
     assert shuffled == in_order

@@ -1,7 +1,12 @@
-"""A whole year in a few hours: both nights on which clocks change, 29 February, outages, lost answers, and kill -9."""
+"""Fault 8: a whole year in a few hours: nights on which clocks change, 29 February, outages, lost answers, and kill -9.
+
+The clock of every process is wrong by up to five minutes, where there is a C compiler to make it so.
+"""
 
 import os
 import random
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from authorities import impatient, without
 from eventstore_helpers import ask
+from faults import skewed
 from faults.household import ALL_ROLES, household
 from faults.year import checks
 from faults.year.corruptions import CORRUPTIONS
@@ -62,7 +68,9 @@ async def lived_through(data_dir, form, plan, seed, advanced=lambda *_: None):
     """Let the service live through a plan, and return how that went, with what it left behind."""
     limits = _LIMITS.format(form.seconds)
     folder = impatient(data_dir / "authorities", limits, _BREAKER, text=without("document"))
-    async with household(data_dir, form.roles, authorities_dir=folder, log_level="info") as running:
+    wrong = skewed.drawn(data_dir, ALL_ROLES, random.Random(seed)) if skewed.has_compiler() else {}
+    settings = {"authorities_dir": folder, "log_level": "info"}
+    async with household(data_dir, form.roles, wrong, **settings) as running:
         database = running.settings.database_url
         for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
             ask(database, statement)
@@ -96,6 +104,23 @@ def is_whole(year, evidence, form):
     return late
 
 
+@pytest.mark.skipif(not skewed.has_compiler(), reason="there is no C compiler to make clocks wrong with")
+@pytest.mark.parametrize("seconds", [-300, 300])
+def test_a_process_takes_a_wrong_clock_for_the_time(tmp_path, seconds):
+    """And counts its own seconds as before: what the other tests do with it is what is meant."""
+    env = {**os.environ, **skewed.environment(skewed.library(tmp_path), seconds)}
+    look = (
+        "import time, datetime as d; print(time.time(), d.datetime.now(d.UTC).timestamp(), time.monotonic())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", look], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    wrong, also, monotonic = map(float, told.split())
+    assert abs(wrong - time.time() - seconds) < 60 > abs(also - time.time() - seconds)
+    assert abs(monotonic - time.monotonic()) < 60
+
+
+@pytest.mark.fault(8)
 @pytest.mark.timeout(240)
 async def test_the_days_on_which_the_clocks_change_and_the_leap_day(data_dir):
     """Every product of every country around them: I3, I4 and I8 hold, and the checks find what is not so."""
@@ -118,8 +143,9 @@ async def test_the_days_on_which_the_clocks_change_and_the_leap_day(data_dir):
 
 
 @pytest.mark.faults
+@pytest.mark.fault(8)
 @pytest.mark.timeout(0)
-async def test_a_year_of_orders(data_dir, seed, tell, capsys):
+async def test_a_year_of_orders(data_dir, seed, record, capsys):
     """Nodes die, authorities are down or silent, customers change their minds: no order is lost, late or twice."""
     orders = int(os.environ.get("ORDERS") or ORDERS)
     plan = drawn(long_year(orders), seed)
@@ -136,5 +162,13 @@ async def test_a_year_of_orders(data_dir, seed, tell, capsys):
     told = figures(year, evidence, late, time.monotonic() - began)
     with capsys.disabled():
         Console(width=160).print(table({"seed": seed, **told}))
-    tell(orders=orders)
+    found = checks.every_check(evidence, mailed=True)
+    record(
+        test=8,
+        what=f"a year of {orders:,} orders on a simulated clock: outages, lost answers, roles and servers killed",
+        faults=evidence.calls["failed"] + year.deaths.met.total() + len(evidence.outages),
+        broken=len(found),
+        clocks_wrong_by_seconds=skewed.MOST_SECONDS * skewed.has_compiler(),
+        **told,
+    )
     assert is_whole(year, evidence, LONG) == late

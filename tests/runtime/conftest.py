@@ -1,13 +1,11 @@
 """The command line as people and programs use it: a process, with its settings in the environment."""
 
-import asyncio
 import json
-import os
-import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from commanding import vignettes
 from eventstore_helpers import MASTER
 from vignettes.runtime.cli import app
 
@@ -27,14 +25,7 @@ def run():
 
     async def run(settings, *words):
         told = {f"VIGNETTES_{name.upper()}": str(value) for name, value in settings.items()}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vignettes", *words),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "160", **told},
-        )
-        said, complained = await process.communicate()
-        return process.returncode, said.decode(), complained.decode()
+        return await vignettes(*words, COLUMNS="160", **told)
 
     return run
 

@@ -1,12 +1,12 @@
 """Replacing the master key as an operator does it, and erasing from the command line."""
 
-import asyncio
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from commanding import vignettes
 from eventstore_helpers import Writer, ask, changing, placing
 from vignettes.eventstore.journal import Journal
 from vignettes.eventstore.masterkeys import WrongMasterKey
@@ -60,12 +60,9 @@ async def test_vignettes_erase_tells_what_it_did_or_why_not(service):
     placed = await service.place()
 
     async def erase(*options):
-        command = [sys.executable, "-m", "vignettes", "erase", placed["order_number"], *options]
-        environment = {"VIGNETTES_NATS_URL": service.settings.nats_url, "COLUMNS": "200", "PATH": ""}
-        pipe = subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
-        out, err = await process.communicate()
-        return process.returncode, (out + err).decode()
+        told = {"VIGNETTES_NATS_URL": service.settings.nats_url, "COLUMNS": "200"}
+        ended = await vignettes("erase", placed["order_number"], *options, **told)
+        return ended.code, ended.said + ended.complained
 
     code, said = await erase("--yes")
     assert (code, "still under way" in said) == (1, True)

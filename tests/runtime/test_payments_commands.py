@@ -58,6 +58,7 @@ async def test_files_are_imported_and_what_they_came_to_is_told(service, beside,
 
 async def test_imported_again_everything_is_known(service, beside, told, run, paths):
     """And by a map, what is CSV."""
+    await service.ask("payments.v1.review")  # once it answers at all
     csv = (str(paths / "account.csv"), "--map", str(paths / "map.toml"), "--actor", "anna")
     for new, known in ((2, 0), (0, 2)):
         [result] = await told(beside, "payments", "import", *csv)
@@ -72,6 +73,7 @@ async def test_imported_again_everything_is_known(service, beside, told, run, pa
 
 async def test_a_file_of_many_batches_arrives_whole(service, beside, told, written):
     """With texts so long that not even one batch of them fits into a message."""
+    await service.ask("payments.v1.review")  # once it answers at all
     path = written(joined(large_camt053(520)).replace(b"platba za znamku", b"platba" * 300))
     [result] = await told(beside, "payments", "import", path)
     counted = {name: result[name] for name in ("state", "entries", "new", "known")}

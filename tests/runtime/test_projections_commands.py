@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from commanding import vignettes
 from eventstore_helpers import (
     MASTER,
     a_vault,
@@ -56,17 +57,22 @@ def settings(database, key, tmp_path):
 
 
 @pytest.fixture
-def begin(settings):
+def told_to_each(settings):
+    """Return what a command is told by its environment."""
+    return {
+        "VIGNETTES_DATABASE_URL": settings.database_url,
+        "VIGNETTES_MASTER_KEY_FILE": str(settings.master_key_file),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def begin(told_to_each):
     """Begin a command as a shell does, far away from a terminal."""
 
     async def begin(*words):
         pipe = asyncio.subprocess.PIPE
-        environment = {
-            "VIGNETTES_DATABASE_URL": settings.database_url,
-            "VIGNETTES_MASTER_KEY_FILE": str(settings.master_key_file),
-            "COLUMNS": "200",
-            "PATH": "",
-        }
+        environment = {**told_to_each, "PATH": ""}
         command = [sys.executable, "-m", "vignettes", "projections", *words]
         # A suite that was started in the background ignores Ctrl-C, and so would whatever it starts.
         usual = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -78,13 +84,11 @@ def begin(settings):
 
 
 @pytest.fixture
-def run(begin):
+def run(told_to_each):
     """Run a command to its end: exit code, and what it said where."""
 
     async def run(*words):
-        process = await begin(*words)
-        said, complained = await process.communicate()
-        return process.returncode, said.decode(), complained.decode()
+        return await vignettes("projections", *words, **told_to_each)
 
     return run
 

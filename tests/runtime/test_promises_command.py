@@ -1,14 +1,12 @@
 """`vignettes promises` and `vignettes projections check`, as operators use them on a real database."""
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from commanding import run_vignettes
 from eventstore_helpers import (
     HOUR,
     NOON,
@@ -34,13 +32,9 @@ MINUTE = 60 * SECOND
 def vignettes(settings):
     """Run the command line as a process, as people do."""
     told = {f"VIGNETTES_{name.upper()}": value for name, value in settings.items()}
-    environment = {**os.environ, "COLUMNS": "160", **told}
 
     def call(*arguments):
-        command = [sys.executable, "-m", "vignettes", *arguments]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        return run_vignettes(*arguments, COLUMNS="160", **told)
 
     return call
 
@@ -64,11 +58,11 @@ async def told(database, orders, settings):
 async def test_promises_are_told_by_day_and_by_order(told, vignettes):
     """What was kept is a number; who was let down has a name."""
     shown = vignettes("promises")
-    assert shown.returncode == 0, shown.stderr
-    assert "2026-06-01" in shown.stdout
-    assert "within 5 minutes of the money" in shown.stdout
-    assert told.number in shown.stdout
-    report = json.loads(vignettes("promises", "--json").stdout)
+    assert shown.code == 0, shown.complained
+    assert "2026-06-01" in shown.said
+    assert "within 5 minutes of the money" in shown.said
+    assert told.number in shown.said
+    report = json.loads(vignettes("promises", "--json").said)
     broken = [each for each in report["trouble"] if each["promise"] == 2]
     assert [(each["order_number"], each["state"]) for each in broken] == [(told.number, "broken")]
     [same_day] = [each for each in report["days"] if each["promise"] == 2]
@@ -77,9 +71,9 @@ async def test_promises_are_told_by_day_and_by_order(told, vignettes):
 
 async def test_who_was_let_down_is_told_with_the_outage_that_explains_it(told, vignettes, database):
     """Announced before it was due, and lasting from then to the limit; anything less explains nothing."""
-    report = json.loads(vignettes("promises", "--json").stdout)
+    report = json.loads(vignettes("promises", "--json").said)
     assert (report["explained"], report["unexplained"]) == (0, 4)  # three mails did not leave either
-    assert "unexplained" in vignettes("promises").stdout
+    assert "unexplained" in vignettes("promises").said
     due = told.started_at - HOUR
     limit = NOON + 5 * MINUTE
     for country, begins_at, ends_at, announced_at in (
@@ -89,12 +83,12 @@ async def test_who_was_let_down_is_told_with_the_outage_that_explains_it(told, v
         ("CZ", due + SECOND, limit + HOUR, NOON),
     ):
         announce(database, country, begins_at, ends_at, announced_at)
-    assert json.loads(vignettes("promises", "--json").stdout)["explained"] == 0
+    assert json.loads(vignettes("promises", "--json").said)["explained"] == 0
     outage = announce(database, "CZ", due, limit, NOON)
-    report = json.loads(vignettes("promises", "--json").stdout)
+    report = json.loads(vignettes("promises", "--json").said)
     assert (report["explained"], report["unexplained"]) == (1, 3)
     assert [each["outage_id"] for each in report["trouble"] if each["promise"] == 2] == [str(outage)]
-    shown = " ".join(vignettes("promises").stdout.split())
+    shown = " ".join(vignettes("promises").said.split())
     assert "Explained by an announced outage: 1; unexplained: 3." in shown
     assert "announced by ops@night" in shown
 
@@ -110,16 +104,16 @@ def announce(database, country, begins_at, ends_at, announced_at):
 async def test_days_before_are_left_out_when_asked(told, vignettes, database):
     """A month on, yesterday's report has nothing to tell."""
     ask(database, "UPDATE clock.shift SET ahead = ahead + interval '60 days'")
-    assert json.loads(vignettes("promises", "--days", "1", "--json").stdout)["days"] == []
-    assert "Nothing was promised" in vignettes("promises", "--days", "1").stdout
+    assert json.loads(vignettes("promises", "--days", "1", "--json").said)["days"] == []
+    assert "Nothing was promised" in vignettes("promises", "--days", "1").said
 
 
 async def test_views_that_are_right_pass_the_check(told, vignettes):
     """Every order is compared, and the exit code says it."""
     shown = vignettes("projections", "check")
-    assert shown.returncode == 0, shown.stderr
-    assert "3 orders compared" in shown.stdout
-    assert "every row is what the log says" in " ".join(shown.stdout.split())
+    assert shown.code == 0, shown.complained
+    assert "3 orders compared" in shown.said
+    assert "every row is what the log says" in " ".join(shown.said.split())
 
 
 async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, database):
@@ -127,14 +121,14 @@ async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, 
     [number] = ask(database, "SELECT id FROM view.editions WHERE view = 'order_status' AND state = 'live'")
     ask(database, f"UPDATE edition.order_status_{number} SET received = 1 WHERE order_id = %s", told.id)
     shown = vignettes("projections", "check")
-    assert shown.returncode == 1
+    assert shown.code == 1
     for expected in (str(told.id), "received", "vignettes projections rebuild"):
-        assert expected in shown.stdout
+        assert expected in shown.said
     proof = json.loads(
-        vignettes("projections", "check", "order_status", "--order", told.number, "--json").stdout
+        vignettes("projections", "check", "order_status", "--order", told.number, "--json").said
     )
     assert [each["columns"] for each in proof["drift"]] == [["received"]]
-    assert vignettes("projections", "check", "emails").returncode == 0
+    assert vignettes("projections", "check", "emails").code == 0
 
 
 @pytest.mark.parametrize(
@@ -143,12 +137,12 @@ async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, 
 async def test_a_check_of_what_there_is_not_is_a_misuse(told, vignettes, arguments):
     """Exit code 2, and words."""
     shown = vignettes("projections", "check", *arguments)
-    assert shown.returncode == 2
-    assert shown.stderr
+    assert shown.code == 2
+    assert shown.complained
 
 
 async def test_a_sample_is_enough_when_asked(told, vignettes):
     """Some orders, picked by chance."""
-    proof = json.loads(vignettes("projections", "check", "--sample", "2", "--json").stdout)
+    proof = json.loads(vignettes("projections", "check", "--sample", "2", "--json").said)
     assert 1 <= proof["orders"] <= 2
     assert proof["drift"] == []

@@ -4,9 +4,17 @@ import asyncio
 from functools import partial
 
 import pytest
+import pytest_asyncio
 
 from service import until
 from vignettes.runtime import asking, order_status
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def service(shared_service):
+    return await shared_service.anew()
 
 
 @pytest.fixture
@@ -40,39 +48,6 @@ async def test_an_order_that_waits_for_money_says_so(service, beside, run):
         assert expected in said
     code, _, complained = await run(beside, "status", "V123")
     assert (code, "not_found: order_number:" in complained) == (1, True)
-
-
-async def test_an_order_tells_why_it_is_due_when_and_every_plan_that_it_had(service, beside, look, told):
-    """Planned, planned anew by a correction, and issued: the rule stays explained, and the ledger says how it went."""
-    placed = await service.place()
-    await service.pay(placed)
-    later = {"valid_from": (await service.day(8)).isoformat()}
-    await service.command("correct_details", order_id=placed["order_id"], changes=later)
-    await until(partial(_has_plans, look, placed, 3))
-    assert (await look(placed)).why == (
-        "due 2027-03-17 12:00 Europe/Prague (11:00 UTC), by rule lead: starts 2027-03-18 00:00 Europe/Prague "
-        "(2027-03-17 23:00 UTC) less 12 h"
-    )
-    await service.advance(days=8)
-    await service.status(placed["order_id"], "issued")
-    found = await until(partial(_has_plans, look, placed, 3))
-    assert plans(found) == [
-        (0, "expiry", "cancelled"),
-        (1, "registration", "superseded"),
-        (2, "registration", "started"),
-    ]
-    assert (
-        "after it was due. It was due 2027-03-17 12:00 Europe/Prague (11:00 UTC), by rule lead" in found.why
-    )
-    told_json = await told(beside, "status", placed["order_id"])
-    assert (told_json["reason"]["rule"], told_json["reason"]["lead_seconds"]) == ("lead", 43_200)
-    assert told_json["ledger"][2]["fired_at"].startswith("2027-03-1")
-    assert (told_json["order"]["status"], told_json["person"]) == ("issued", None)
-
-
-async def _has_plans(look, placed, number):
-    found = await look(placed)
-    return found if len(found.ledger) == number else None
 
 
 async def test_a_start_that_the_customer_asked_for_is_told_as_such(service, look):
@@ -121,3 +96,39 @@ async def test_a_second_order_for_the_same_vehicle_goes_on_when_it_is_released(s
     )
     [*_, last] = (await service.ask("orders.v1.history", order_id=placed["order_id"]))["events"]
     assert (last["type"], last["actor"]) == ("TwinAccepted", "ops@day")
+
+
+# --- the clock is moved last
+
+
+async def test_an_order_tells_why_it_is_due_when_and_every_plan_that_it_had(service, beside, look, told):
+    """Planned, planned anew by a correction, and issued: the rule stays explained, and the ledger says how it went."""
+    placed = await service.place()
+    await service.pay(placed)
+    later = {"valid_from": (await service.day(8)).isoformat()}
+    await service.command("correct_details", order_id=placed["order_id"], changes=later)
+    await until(partial(_has_plans, look, placed, 3))
+    assert (await look(placed)).why == (
+        "due 2027-03-17 12:00 Europe/Prague (11:00 UTC), by rule lead: starts 2027-03-18 00:00 Europe/Prague "
+        "(2027-03-17 23:00 UTC) less 12 h"
+    )
+    await service.advance(days=8)
+    await service.status(placed["order_id"], "issued")
+    found = await until(partial(_has_plans, look, placed, 3))
+    assert plans(found) == [
+        (0, "expiry", "cancelled"),
+        (1, "registration", "superseded"),
+        (2, "registration", "started"),
+    ]
+    assert (
+        "after it was due. It was due 2027-03-17 12:00 Europe/Prague (11:00 UTC), by rule lead" in found.why
+    )
+    told_json = await told(beside, "status", placed["order_id"])
+    assert (told_json["reason"]["rule"], told_json["reason"]["lead_seconds"]) == ("lead", 43_200)
+    assert told_json["ledger"][2]["fired_at"].startswith("2027-03-1")
+    assert (told_json["order"]["status"], told_json["person"]) == ("issued", None)
+
+
+async def _has_plans(look, placed, number):
+    found = await look(placed)
+    return found if len(found.ledger) == number else None

@@ -203,17 +203,24 @@ async def test_signals_are_left_as_they_were():
 
 
 class Fragile:
-    """A server that fails to start the first time."""
+    """A server that fails to start the first time, and is stuck for as long as somebody says."""
 
     name = "fragile"
     running = False
     starts = 0
+    stuck = False
 
     def start(self):
         self.starts += 1
         if self.starts == 1:
             raise OSError("not yet")
         self.running = True
+
+    def stop(self):
+        self.running = self.stuck = False
+
+    def is_stuck(self):
+        return self.stuck
 
 
 async def test_a_dead_server_is_started_until_it_runs():
@@ -222,3 +229,13 @@ async def test_a_dead_server_is_started_until_it_runs():
     await until(lambda: server.running)
     keeping.cancel()
     assert server.starts == 2
+
+
+async def test_a_server_that_runs_and_is_stuck_is_started_again():
+    server = Fragile()
+    keeping = asyncio.create_task(keep_running([server], every_s=0.01, asked_every_s=0.01))
+    await until(lambda: server.running)
+    server.stuck = True
+    await until(lambda: server.starts > 2)
+    keeping.cancel()
+    assert not server.stuck

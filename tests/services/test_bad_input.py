@@ -4,6 +4,9 @@ import json
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -20,7 +23,7 @@ SECRET = "secret7731"
 WRONG_VEHICLES = {"plate": f"{SECRET}Ж", "country": SECRET, "wheels": 4}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def service(service):
     """Begin on a Wednesday morning, whenever the tests are run."""
     await service.ask("sandbox.v1.clock", now=WEDNESDAY)
@@ -67,6 +70,8 @@ WRONG_ORDERS = [
     ("valid_from", order(valid_from=f"{SECRET}")),
     ("valid_from", order(valid_from="2030-06-04")),
     ("valid_from", order(valid_from="2030-02-30")),
+    ("valid_from", order(valid_from="9999-12-31")),
+    ("valid_from", order(valid_from="0001-01-01")),
     ("valid_from", order(product="AT-2M", valid_from="2030-06-15")),
     ("valid_from", order(product="BG-1D", valid_from="0001-01-01T00:00:00+14:00")),
     ("consents.0.kind", order(consents=[{**CONSENT, "kind": SECRET}])),

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from service import running_service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 COMMON = {"ok", "command_id", "order_id", "order_number", "version", "position", "status"}
@@ -14,9 +17,9 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 CONSENT = {"kind": "immediate_performance", "text_version": "2030-01", "given_at": WEDNESDAY}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def service(service):
-    """Begin on a Wednesday morning, whenever the tests are run."""
+    """Begin on a Wednesday morning, whenever the tests are run; none of them moves the clock."""
     await service.ask("sandbox.v1.clock", now=WEDNESDAY)
     return service
 
@@ -69,7 +72,12 @@ async def test_a_payment_finds_its_order_by_number(service):
     """The number, as printed or as the digits on a bank line; one with wrong digits is refused by name."""
     placed = await service.place()
     symbol = placed["payment"]["variable_symbol"]
-    payment = {"payment_id": "p1", "amount": money(100), "method": "transfer", "received_at": WEDNESDAY}
+    payment = {
+        "payment_id": str(uuid4()),
+        "amount": money(100),
+        "method": "transfer",
+        "received_at": WEDNESDAY,
+    }
     reply = await service.command("receive_payment", order_number=symbol, **payment)
     assert (reply["order_id"], reply["status"]) == (placed["order_id"], "partially_paid")
     mistyped = placed["order_number"][:-1] + str((int(placed["order_number"][-1]) + 1) % 10)
@@ -144,8 +152,9 @@ async def test_a_refund_needs_money_and_an_order_that_has_not_started(service):
 async def test_a_payment_id_with_another_amount_is_a_conflict(service):
     """The same id is the same money: two amounts can't both be true."""
     placed = await service.place()
-    await service.pay(placed, payment_id="bank-1", amount=money(10000))
-    other = await service.pay(placed, payment_id="bank-1", amount=money(10001))
+    payment_id = str(uuid4())
+    await service.pay(placed, payment_id=payment_id, amount=money(10000))
+    other = await service.pay(placed, payment_id=payment_id, amount=money(10001))
     assert code(other) == ("conflict", "payment_id")
 
 
@@ -223,7 +232,7 @@ async def raw(running, subject, body):
 async def test_a_repeated_command_records_one_event(service):
     """Twenty times the same payment, and twenty times the same address."""
     placed = await service.place()
-    again = {"command_id": str(uuid4()), "payment_id": "p1", "received_at": WEDNESDAY}
+    again = {"command_id": str(uuid4()), "payment_id": str(uuid4()), "received_at": WEDNESDAY}
     first, *rest = [await service.pay(placed, **again) for _ in range(20)]
     assert rest == [first] * 19
     assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentReceived"]
@@ -232,7 +241,7 @@ async def test_a_repeated_command_records_one_event(service):
 async def test_the_actor_is_kept_in_the_history(service):
     """Who asked stands beside the event; another actor passing on the same command changes nothing."""
     placed = await service.place(actor="web")
-    again = {"command_id": str(uuid4()), "payment_id": "p1", "received_at": WEDNESDAY}
+    again = {"command_id": str(uuid4()), "payment_id": str(uuid4()), "received_at": WEDNESDAY}
     paid = await service.pay(placed, actor="bank import", **again)
     assert await service.pay(placed, actor="support Anna", **again) == paid
     events = (await service.ask("orders.v1.history", order_id=placed["order_id"]))["events"]
@@ -269,8 +278,8 @@ async def test_what_is_paid_too_much_is_set_aside(service):
 async def test_the_same_money_told_twice_counts_once(service):
     """Two commands, one payment_id: the second is welcome and changes nothing (17)."""
     placed = await service.place()
-    first = await service.pay(placed, payment_id="bank-1", amount=money(10000))
-    second = await service.pay(placed, payment_id="bank-1", amount=money(10000))
+    same = {"payment_id": str(uuid4()), "amount": money(10000)}
+    first, second = [await service.pay(placed, **same) for _ in range(2)]
     assert second["ok"]
     assert (second["version"], second["outstanding"]) == (first["version"], money(29900))
 
@@ -278,9 +287,10 @@ async def test_the_same_money_told_twice_counts_once(service):
 async def test_money_that_was_only_announced_pays_for_nothing(service):
     """Kept as a fact (27); booked later under the same id it counts."""
     placed = await service.place()
-    noticed = await service.pay(placed, payment_id="card-1", booked=False)
+    payment_id = str(uuid4())
+    noticed = await service.pay(placed, payment_id=payment_id, booked=False)
     assert (noticed["status"], noticed["due"]) == ("awaiting_payment", None)
-    assert (await service.pay(placed, payment_id="card-1"))["status"] == "scheduled"
+    assert (await service.pay(placed, payment_id=payment_id))["status"] == "scheduled"
     assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentNoticed", "PaymentReceived"]
 
 
@@ -301,7 +311,7 @@ async def test_a_start_before_the_money_is_a_wish_that_fires_on_its_arrival(serv
     wish = await service.command("start_registration", order_id=placed["order_id"], consent=CONSENT)
     assert wish["status"] == "awaiting_payment"
     paid = await service.pay(placed)
-    assert datetime.fromisoformat(paid["due"]) - datetime.fromisoformat(WEDNESDAY) < timedelta(minutes=1)
+    assert await service.now() - datetime.fromisoformat(paid["due"]) < timedelta(minutes=1)
     order = await service.status(placed["order_id"], "issued")
     assert order["started_rule"] == "at_once"
 

@@ -1,6 +1,7 @@
 """Finding an order without its link: what is passed on, and that a stranger learns nothing, by text or by time."""
 
 import asyncio
+import itertools
 import re
 import statistics
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import pytest_asyncio
 from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool
 
@@ -493,12 +495,22 @@ async def test_every_field_has_its_label_and_nothing_comes_from_elsewhere(http):
 # ------------------------------------------------------------ the whole service
 
 
-@pytest.fixture
+PLATES = itertools.count(2345)
+WHOLE = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def visiting(service):
     """Look at the running service as a browser does."""
     base = f"http://127.0.0.1:{service.settings.http_port}"
     async with httpx.AsyncClient(base_url=base, headers=BROWSER, trust_env=False, timeout=20) as http:
         yield http
+
+
+@pytest.fixture
+def vehicle(service):
+    """Give a vehicle that no other test orders for."""
+    return {"country": "CZ", "plate": f"4E4 {next(PLATES)}"}
 
 
 def links_in(mail):
@@ -515,27 +527,30 @@ async def link_mails(service, count):
     return of(await service.inbox(lambda mails: len(of(mails)) == count))
 
 
-async def test_plate_and_email_bring_a_mail_whose_link_opens_the_page(service, visiting):
+@WHOLE
+async def test_plate_and_email_bring_a_mail_whose_link_opens_the_page(service, visiting, vehicle):
     """And who asks for what there is not sees the same page, byte by byte, and gets nothing."""
-    placed = await service.place(vehicle={"country": "CZ", "plate": "2A2 2345"})
+    placed = await service.place(vehicle=vehicle)
     await service.mail_kinds("placed")
-    hit = await find(visiting, **WITH_EMAIL)
+    plate = vehicle["plate"].replace(" ", "-")
+    hit = await find(visiting, **{**WITH_EMAIL, "plate": plate})
     miss = await find(visiting, country="CZ", plate="9Z9 9999", email="nobody@example.com")
     assert (hit.status_code, miss.status_code) == (200, 200)
-    typed = ("2A2-2345", "driver@example.com", "9Z9 9999", "nobody@example.com")
+    typed = (plate, "driver@example.com", "9Z9 9999", "nobody@example.com")
     assert without_proofs(hit.text, *typed) == without_proofs(miss.text, *typed)
     [mail] = await link_mails(service, 1)
     [link] = links_in(mail)
     assert placed["order_number"] in (await visiting.get(link)).text
 
 
-async def test_hit_and_miss_leave_on_the_same_beat(service, visiting, monkeypatch):
+@WHOLE
+async def test_hit_and_miss_leave_on_the_same_beat(service, visiting, vehicle, monkeypatch):
     """The first one, in the whole service: what a busy machine adds to some is not in the quickest of three."""
     monkeypatch.setattr(finding, "BEAT_SECONDS", 0.3)
     day = (await service.now()).date().isoformat()
-    placed = await service.place(vehicle={"country": "CZ", "plate": "2A2 2345"})
+    placed = await service.place(vehicle=vehicle)
     await service.mail_kinds("placed")
-    known = {**WITH_EMAIL, "ordered_on": day, "reference": placed["payment"]["variable_symbol"]}
+    known = {**WITH_EMAIL, **vehicle, "ordered_on": day, "reference": placed["payment"]["variable_symbol"]}
     unknown = {**known, "plate": "9Z9 9999", "email": "nobody@example.com"}
 
     async def passes(path, way, typed):
@@ -551,15 +566,18 @@ async def test_hit_and_miss_leave_on_the_same_beat(service, visiting, monkeypatc
             assert int(quickest[0] / finding.BEAT_SECONDS) == 1
 
 
+@WHOLE
 @pytest.mark.case(31)
-async def test_an_order_whose_email_was_mistyped_is_found_by_plate_day_and_reference(service, visiting):
+async def test_an_order_whose_email_was_mistyped_is_found_by_plate_day_and_reference(
+    service, visiting, vehicle
+):
     """Case 31: the mail would go astray, but the reference of the payment opens the page, where it is corrected."""
     day = (await service.now()).date().isoformat()
-    placed = await service.place(vehicle={"country": "CZ", "plate": "2A2 2345"}, email="mistyped@example.com")
+    placed = await service.place(vehicle=vehicle, email="mistyped@example.com")
     await service.mail_kinds("placed")
-    asked_for = await find(visiting, **VEHICLE, ordered_on=day)
+    asked_for = await find(visiting, **vehicle, ordered_on=day)
     assert "No e-mail came?" in words(asked_for.text)
-    known = {**VEHICLE, "ordered_on": day, "reference": placed["payment"]["variable_symbol"]}
+    known = {**vehicle, "ordered_on": day, "reference": placed["payment"]["variable_symbol"]}
     wrong = await send(visiting, asked_for, "/open", "open", **{**known, "plate": "2A2 2346"})
     assert "These details do not open an order." in words(wrong.text)
     opened = await send(visiting, asked_for, "/open", "open", **known)
@@ -568,13 +586,15 @@ async def test_an_order_whose_email_was_mistyped_is_found_by_plate_day_and_refer
     assert placed["order_number"] in page.text
 
 
+@WHOLE
 @pytest.mark.case(32)
-async def test_of_several_orders_one_mail_has_all_the_links_and_the_page_tells_of_none(service, visiting):
+async def test_of_several_orders_one_mail_has_all_the_links_and_the_page_tells_of_none(
+    service, visiting, vehicle
+):
     """Case 32: the list is masked, and the page does not even tell that there are several."""
-    vehicle = {"country": "CZ", "plate": "2A2 2345"}
     placed = [await service.place(vehicle=vehicle, valid_from=str(await service.day(n))) for n in (7, 30)]
     await service.inbox(lambda mails: len(mails) == len(placed))
-    answer = await find(visiting, **WITH_EMAIL)
+    answer = await find(visiting, **{**WITH_EMAIL, **vehicle})
     for each in placed:
         assert each["order_number"] not in answer.text
     [mail] = await link_mails(service, 1)

@@ -6,18 +6,22 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_asyncio
 
 from service import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 NOBODY = "00000000-0000-4000-8000-000000000000"
+VEHICLE = {"country": "CZ", "plate": "2A2 2345"}
 MAIL = {
     "kind", "to", "language", "subject", "state", "message_id", "called_at", "sent_at", "returned_at", "return_kind",
 }  # fmt: skip
 EVENT = {"position", "version", "type", "recorded_at", "actor", "command_id", "correlation_id", "data"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def service(service):
     """Begin on a Wednesday morning, whenever the tests are run."""
     await service.ask("sandbox.v1.clock", now=WEDNESDAY)
@@ -44,7 +48,7 @@ def refusal(reply):
 
 async def test_status_is_the_row_of_the_view_by_id_and_by_number(service):
     """Every column that SQL readers see, and how much of the log it knows."""
-    placed = await service.place()
+    placed = await service.place(vehicle=VEHICLE)
     by_id = await service.ask("orders.v1.status", order_id=placed["order_id"])
     by_number = await service.ask("orders.v1.status", order_number=placed["order_number"])
     assert by_id.keys() == {"ok", "order", "as_of_position"}
@@ -53,7 +57,7 @@ async def test_status_is_the_row_of_the_view_by_id_and_by_number(service):
         cursor = connection.execute("SELECT * FROM read.order_status")
         columns = {column.name for column in cursor.description}
     assert by_id["order"].keys() == columns
-    shown = {"order_number": placed["order_number"], "email": "driver@example.com", "plate": "2A2 2345"}
+    shown = {"order_number": placed["order_number"], "email": "driver@example.com", "plate": VEHICLE["plate"]}
     assert shown.items() <= by_id["order"].items()
 
 
@@ -92,7 +96,7 @@ async def test_a_position_that_is_far_off_is_not_pretended(service):
 
 async def test_history_tells_each_event_with_its_envelope_and_personal_data(service):
     """Who asked, by which command, at which position; the driver's data in the clear."""
-    placed = await service.place(actor="web")
+    placed = await service.place(actor="web", vehicle=VEHICLE)
     await service.command("correct_email", order_id=placed["order_id"], email="new@example.com", actor="Anna")
     reply = await service.ask("orders.v1.history", order_id=placed["order_id"])
     assert reply.keys() == {"ok", "order_id", "events", "state"}
@@ -105,13 +109,13 @@ async def test_history_tells_each_event_with_its_envelope_and_personal_data(serv
     )
     assert (first["version"], first["position"]) == (1, placed["position"])
     assert (first["data"]["email"], second["data"]["email"]) == ("driver@example.com", "new@example.com")
-    assert first["data"]["details"]["vehicle"]["plate"] == "2A2 2345"
+    assert first["data"]["details"]["vehicle"]["plate"] == VEHICLE["plate"]
     assert (reply["state"]["email"], reply["state"]["version"]) == ("new@example.com", 2)
 
 
 async def test_history_shows_the_state_as_it_was(service):
     """At a version, and at a time: before the correction the old plate stood in it."""
-    placed = await service.place()
+    placed = await service.place(vehicle=VEHICLE)
     order = {"order_id": placed["order_id"]}
     before = await service.advance(hours=1)
     await service.advance(hours=1)
@@ -124,7 +128,7 @@ async def test_history_shows_the_state_as_it_was(service):
     now = await service.ask("orders.v1.history", **order)
     for reply in then:
         assert [event["type"] for event in reply["events"]] == ["OrderPlaced"]
-        assert reply["state"]["details"]["vehicle"]["plate"] == "2A2 2345"
+        assert reply["state"]["details"]["vehicle"]["plate"] == VEHICLE["plate"]
         assert reply["state"]["status"] == "awaiting_payment"
     assert now["state"]["details"]["vehicle"]["plate"] == "1AB 2345"
     assert now["state"]["status"] == "scheduled"
@@ -153,7 +157,9 @@ async def test_an_order_whose_first_event_waits_is_told_as_that(service):
         [number] = connection.execute(
             "SELECT id FROM view.editions WHERE view = 'order_status' AND state = 'live'"
         ).fetchone()
-        connection.execute(f"DELETE FROM edition.order_status_{number}")
+        connection.execute(
+            f"DELETE FROM edition.order_status_{number} WHERE order_id = %s", (placed["order_id"],)
+        )
         connection.execute(
             "INSERT INTO view.parked (edition, order_id, position, version, topic, error)"
             " VALUES (%s, %s, %s, 1, '', '')",

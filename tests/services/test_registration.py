@@ -5,21 +5,44 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
 
 from authorities import BUNDLED, impatient
 from eventstore_helpers import ask
 from service import running_service, until
+from vignettes.runtime.embedded import EmbeddedNats
 from vignettes.services.authorities import documents
 from vignettes.services.authorities.documents import SealedDocument
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 DAY, LAST_DAY = "2030-06-12", "2030-06-21"
 QUIET = ("ordering", "projecting", "sandbox")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_service(copied, tmp_path_factory):
+    """Run the roles that answer and the one that registers, with an authority that is asked again soon."""
+    folder = tmp_path_factory.mktemp("registration")
+    nats_server = EmbeddedNats(folder / "nats", 0)
+    nats_server.start()
+    authorities = impatient(folder / "authorities")
+    roles = (*QUIET, "registration")
+    with copied() as database:
+        running = running_service(
+            database, nats_server.url, folder / "data", roles, authorities_dir=authorities
+        )
+        async with running as service:
+            await service.ask("sandbox.v1.clock", now=WEDNESDAY)
+            yield service
+    nats_server.stop()
+
+
 @pytest.fixture
 def run(database, nats_server, tmp_path):
-    """Run the roles that answer, with an authority that is asked again soon; a second call adds others."""
+    """Run the roles that answer for one test alone; a second call adds others."""
 
     @asynccontextmanager
     async def running(*roles, beside=None, sections=(), text=BUNDLED):
@@ -92,20 +115,19 @@ async def seen(service, order_id, condition):
 
 
 @pytest.mark.case(45)
-async def test_a_lost_answer_is_a_state_of_its_own_and_is_asked_about_until_it_is_known(run):
+async def test_a_lost_answer_is_a_state_of_its_own_and_is_asked_about_until_it_is_known(service):
     """Nothing is sent again meanwhile, however long the authority answers no question (case 45)."""
-    async with run(*QUIET, "registration") as service:
-        await service.ask("sandbox.v1.authority", mode="timeout_after_success", times=1)
-        order_id = await start(service)
-        await seen(service, order_id, "state IN ('sending', 'unknown')")
-        await service.ask("sandbox.v1.authority", mode="down")
-        await seen(service, order_id, "state = 'unknown' AND unknown_since IS NOT NULL AND attempts >= 3")
-        assert await service.history(order_id) == ["OrderPlaced", "PaymentReceived", "RegistrationStarted"]
-        await service.ask("sandbox.v1.authority", mode="ok")
-        await service.status(order_id, "issued")
-        [row] = await service.registrations()
-        assert (row["order_id"], row["requests"]) == (order_id, 1)
-        await seen(service, order_id, "state = 'recorded' AND unknown_since IS NULL")
+    await service.ask("sandbox.v1.authority", mode="timeout_after_success", times=1)
+    order_id = await start(service)
+    await seen(service, order_id, "state IN ('sending', 'unknown')")
+    await service.ask("sandbox.v1.authority", mode="down")
+    await seen(service, order_id, "state = 'unknown' AND unknown_since IS NOT NULL AND attempts >= 3")
+    assert await service.history(order_id) == ["OrderPlaced", "PaymentReceived", "RegistrationStarted"]
+    await service.ask("sandbox.v1.authority", mode="ok")
+    await service.status(order_id, "issued")
+    [row] = await service.registrations()
+    assert (row["order_id"], row["requests"]) == (order_id, 1)
+    await seen(service, order_id, "state = 'recorded' AND unknown_since IS NULL")
 
 
 @pytest.mark.case(46)
@@ -122,33 +144,31 @@ async def test_a_crash_after_the_authoritys_yes_ends_in_that_one_vignette(run):
 
 
 @pytest.mark.case(47)
-async def test_a_vehicle_that_is_covered_already_is_not_registered_again(run):
+async def test_a_vehicle_that_is_covered_already_is_not_registered_again(service):
     """The customer is told, and may have the money back (case 47)."""
-    async with run(*QUIET, "registration") as service:
-        vehicle = {"country": "CZ", "plate": "7A7 7777"}
-        await told(service, "another-reseller", "7A77777")
-        order_id = await start(service, vehicle=vehicle, valid_from=DAY)
-        order = await service.status(order_id, "action_needed")
-        assert order["rejection_reason"] == f"covered {DAY} - {LAST_DAY}"
-        assert [row["order_id"] for row in await service.registrations()] == ["another-reseller"]
-        rejected = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]
-        assert (rejected["type"], rejected["data"]["code"]) == ("RegistrationRejected", "already_covered")
-        assert (await service.command("request_refund", order_id=order_id))["status"] == "refund_pending"
+    vehicle = {"country": "CZ", "plate": "7A7 7777"}
+    await told(service, "another-reseller", "7A77777")
+    order_id = await start(service, vehicle=vehicle, valid_from=DAY)
+    order = await service.status(order_id, "action_needed")
+    assert order["rejection_reason"] == f"covered {DAY} - {LAST_DAY}"
+    assert [row["order_id"] for row in await service.registrations()] == ["another-reseller"]
+    rejected = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]
+    assert (rejected["type"], rejected["data"]["code"]) == ("RegistrationRejected", "already_covered")
+    assert (await service.command("request_refund", order_id=order_id))["status"] == "refund_pending"
 
 
 @pytest.mark.case(48)
-async def test_of_two_orders_that_are_both_meant_each_is_registered_whichever_comes_first(run):
+async def test_of_two_orders_that_are_both_meant_each_is_registered_whichever_comes_first(service):
     """Somebody said so of the second: it covers the vehicle when the first is registered (case 48)."""
-    async with run(*QUIET, "registration") as service:
-        vehicle = {"country": "CZ", "plate": "7T7 7777"}
-        first, second = [await service.place(vehicle=vehicle, valid_from=DAY) for _ in range(2)]
-        for each in (first, second):
-            await service.pay(each)
-        await service.command("hold_as_twin", order_id=second["order_id"], twin=first["order_id"])
-        await service.command("accept_twin", order_id=second["order_id"])
-        for each in (second, first):
-            await service.command("start_registration", order_id=each["order_id"])
-            await service.status(each["order_id"], "issued")
+    vehicle = {"country": "CZ", "plate": "7T7 7777"}
+    first, second = [await service.place(vehicle=vehicle, valid_from=DAY) for _ in range(2)]
+    for each in (first, second):
+        await service.pay(each)
+    await service.command("hold_as_twin", order_id=second["order_id"], twin=first["order_id"])
+    await service.command("accept_twin", order_id=second["order_id"])
+    for each in (second, first):
+        await service.command("start_registration", order_id=each["order_id"])
+        await service.status(each["order_id"], "issued")
 
 
 async def test_with_half_of_the_calls_failing_each_order_has_one_registration(run):
@@ -168,21 +188,20 @@ async def test_with_half_of_the_calls_failing_each_order_has_one_registration(ru
         assert calls > 2 * len(ids)
 
 
-async def test_an_authority_that_is_down_holds_up_no_other(run):
+async def test_an_authority_that_is_down_holds_up_no_other(service):
     """Its country is closed to calls; orders of other countries go on, and its own when it is back."""
-    async with run(*QUIET, "registration") as service:
-        await service.ask("sandbox.v1.authority", mode="down", country="SK")
-        slovak = [await start(service, product="SK-10D") for _ in range(3)]
-        query = "SELECT 1 FROM read.authorities WHERE country = 'SK' AND state <> 'closed' AND failures >= 5"
+    await service.ask("sandbox.v1.authority", mode="down", country="SK")
+    slovak = [await start(service, product="SK-10D") for _ in range(3)]
+    query = "SELECT 1 FROM read.authorities WHERE country = 'SK' AND state <> 'closed' AND failures >= 5"
 
-        async def opened():
-            return ask(service.settings.database_url, query)
+    async def opened():
+        return ask(service.settings.database_url, query)
 
-        await until(opened)
-        await service.status(await start(service), "issued")
-        await service.ask("sandbox.v1.authority", mode="ok", country="SK")
-        for order_id in slovak:
-            await service.status(order_id, "issued")
+    await until(opened)
+    await service.status(await start(service), "issued")
+    await service.ask("sandbox.v1.authority", mode="ok", country="SK")
+    for order_id in slovak:
+        await service.status(order_id, "issued")
 
 
 async def test_an_authority_is_not_called_when_it_is_closed(run):
@@ -200,9 +219,9 @@ async def test_an_authority_is_not_called_when_it_is_closed(run):
 # --- a person
 
 
-async def test_a_person_is_called_once_when_time_gets_short(run, capfd):
+async def test_a_person_is_called_once_when_time_gets_short(service):
     """Early enough to act; the order goes on, and is issued when the authority is back."""
-    async with run(*QUIET, "registration") as service:
+    with capture_logs() as logs:
         await service.ask("sandbox.v1.authority", mode="down")
         order_id = await start(service, valid_from=DAY)
         await seen(service, order_id, "attempts >= 2")
@@ -212,11 +231,11 @@ async def test_a_person_is_called_once_when_time_gets_short(run, capfd):
         await seen(service, order_id, "called_at IS NOT NULL")
         await service.ask("sandbox.v1.authority", mode="ok")
         await service.status(order_id, "issued")
-        events = (await service.ask("orders.v1.history", order_id=order_id))["events"]
-        [called] = [event for event in events if event["type"] == "PersonCalled"]
-        assert called["data"]["why"] in {"authority_down", "not_registered"}
-        assert datetime.fromisoformat(called["data"]["act_by"]) == datetime(2030, 6, 11, 22, tzinfo=UTC)
-    assert "registration.person_called" in capfd.readouterr().out
+    events = (await service.ask("orders.v1.history", order_id=order_id))["events"]
+    [called] = [event for event in events if event["type"] == "PersonCalled"]
+    assert called["data"]["why"] in {"authority_down", "not_registered"}
+    assert datetime.fromisoformat(called["data"]["act_by"]) == datetime(2030, 6, 11, 22, tzinfo=UTC)
+    assert "registration.person_called" in {each["event"] for each in logs}
 
 
 async def test_two_registrations_under_one_order_are_a_matter_for_a_person_at_once(run):
@@ -247,26 +266,28 @@ async def test_another_vehicle_under_our_order_is_a_matter_for_a_person_at_once(
 # --- the document
 
 
-async def test_the_official_document_is_kept_and_can_be_erased(run):
+async def test_the_official_document_is_kept_and_can_be_erased(service):
     """Under the vehicle's key, with the code that the driver may need; the order's event names its digest."""
-    async with run(*QUIET, "registration") as service:
-        order_id = await start(service)
-        await service.status(order_id, "issued")
-        issued = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]["data"]
-        [(digest, media_type, size, sealed, key)] = ask(
-            service.settings.database_url,
-            "SELECT digest, media_type, size, sealed, vehicle_view FROM effect.documents JOIN personal.keys"
-            " USING (order_id)",
-        )
-        kept = SealedDocument(media_type, size, sealed)
-        assert kept.digest == digest
-        assert digest in str(issued)
-        document = documents.opened(kept, key)
-        plate = (await plate_of(service, order_id)).encode()
-        assert plate in document.content
-        assert plate not in sealed
-        assert await service.command("erase", order_id=order_id)
-        assert ask(service.settings.database_url, "SELECT vehicle_view FROM personal.keys") == [None]
+    order_id = await start(service)
+    await service.status(order_id, "issued")
+    issued = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]["data"]
+    [(digest, media_type, size, sealed, key)] = ask(
+        service.settings.database_url,
+        "SELECT digest, media_type, size, sealed, vehicle_view FROM effect.documents JOIN personal.keys"
+        " USING (order_id) WHERE order_id = %s",
+        order_id,
+    )
+    kept = SealedDocument(media_type, size, sealed)
+    assert kept.digest == digest
+    assert digest in str(issued)
+    document = documents.opened(kept, key)
+    plate = (await plate_of(service, order_id)).encode()
+    assert plate in document.content
+    assert plate not in sealed
+    assert await service.command("erase", order_id=order_id)
+    assert ask(
+        service.settings.database_url, "SELECT vehicle_view FROM personal.keys WHERE order_id = %s", order_id
+    ) == [None]
 
 
 async def test_without_its_document_the_vignette_is_issued_all_the_same(run):
@@ -282,27 +303,26 @@ async def test_without_its_document_the_vignette_is_issued_all_the_same(run):
 
 
 @pytest.mark.case(51)
-async def test_the_sandboxs_authority_can_change_a_validity_later(run):
+async def test_the_sandboxs_authority_can_change_a_validity_later(service):
     """As real ones have done by law (case 51)."""
-    async with run(*QUIET, "registration") as service:
-        order_id = await start(service, valid_from=DAY)
-        await service.status(order_id, "issued")
-        changed = await service.ask("sandbox.v1.authority", order_id=order_id, valid_until="2030-07-01")
-        assert [row["valid_until"] for row in changed["registrations"]] == ["2030-07-01"]
-        by_reference = {"reference": changed["registrations"][0]["reference"], "valid_until": "2030-07-02"}
-        await service.ask("sandbox.v1.authority", **by_reference)
-        assert [row["valid_until"] for row in await service.registrations()] == ["2030-07-02"]
-        refused = await service.ask("sandbox.v1.authority", order_id=order_id)
-        assert refused["error"]["field"] == "valid_until"
+    order_id = await start(service, valid_from=DAY)
+    await service.status(order_id, "issued")
+    changed = await service.ask("sandbox.v1.authority", order_id=order_id, valid_until="2030-07-01")
+    [row] = [each for each in changed["registrations"] if each["order_id"] == order_id]
+    assert row["valid_until"] == "2030-07-01"
+    by_reference = {"reference": row["reference"], "valid_until": "2030-07-02"}
+    await service.ask("sandbox.v1.authority", **by_reference)
+    assert [row["valid_until"] for row in await service.registrations()] == ["2030-07-02"]
+    refused = await service.ask("sandbox.v1.authority", order_id=order_id)
+    assert refused["error"]["field"] == "valid_until"
 
 
-async def test_the_sandboxs_authority_can_reject_for_any_reason(run):
+async def test_the_sandboxs_authority_can_reject_for_any_reason(service):
     """The order shows the code, beside the authority's words."""
-    async with run(*QUIET, "registration") as service:
-        await service.ask("sandbox.v1.authority", mode="reject", reason="vehicle_not_accepted", times=1)
-        order_id = await start(service)
-        await service.status(order_id, "action_needed")
-        rejected = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]
-        assert rejected["data"]["code"] == "vehicle_not_accepted"
-        refused = await service.ask("sandbox.v1.authority", mode="reject", reason="bad mood")
-        assert refused["error"]["field"] == "reason"
+    await service.ask("sandbox.v1.authority", mode="reject", reason="vehicle_not_accepted", times=1)
+    order_id = await start(service)
+    await service.status(order_id, "action_needed")
+    rejected = (await service.ask("orders.v1.history", order_id=order_id))["events"][-1]
+    assert rejected["data"]["code"] == "vehicle_not_accepted"
+    refused = await service.ask("sandbox.v1.authority", mode="reject", reason="bad mood")
+    assert refused["error"]["field"] == "reason"

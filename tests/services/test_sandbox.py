@@ -2,11 +2,15 @@
 
 from datetime import datetime, timedelta
 
-import psycopg
 import pytest
+import pytest_asyncio
 
 from authorities import impatient
+from eventstore_helpers import ask
 from service import running_service
+from vignettes.runtime.embedded import EmbeddedNats
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WEDNESDAY = "2030-06-05T08:00:00+00:00"
 REGISTRATION = {
@@ -15,14 +19,19 @@ REGISTRATION = {
 MAIL = {"to", "sender", "subject", "message_id", "headers", "text", "html", "attachments", "received_at"}
 
 
-@pytest.fixture
-async def service(database, nats_server, tmp_path):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_service(copied, tmp_path_factory):
     """Begin on a Wednesday morning, give an authority a fraction of a second, and ask again soon."""
-    folder = impatient(tmp_path / "authorities")
-    running = running_service(database, nats_server.url, tmp_path / "data", authorities_dir=folder)
-    async with running as service:
-        await service.ask("sandbox.v1.clock", now=WEDNESDAY)
-        yield service
+    folder = tmp_path_factory.mktemp("sandbox")
+    nats_server = EmbeddedNats(folder / "nats", 0)
+    nats_server.start()
+    authorities = impatient(folder / "authorities")
+    with copied() as database:
+        running = running_service(database, nats_server.url, folder / "data", authorities_dir=authorities)
+        async with running as service:
+            await service.ask("sandbox.v1.clock", now=WEDNESDAY)
+            yield service
+    nats_server.stop()
 
 
 async def ordered(service, **different):
@@ -33,10 +42,10 @@ async def ordered(service, **different):
     return placed["order_id"]
 
 
-def fired(service):
-    """Return what the deadline service has on record as triggered, this instant."""
-    with psycopg.connect(service.settings.database_url) as connection:
-        return connection.execute("SELECT order_id::text, purpose FROM effect.triggers").fetchall()
+def fired(service, *placed):
+    """Return what the deadline service has on record as triggered of these orders, this instant."""
+    query = "SELECT order_id::text, purpose FROM effect.triggers WHERE order_id = ANY(%s::uuid[])"
+    return ask(service.settings.database_url, query, [each["order_id"] for each in placed])
 
 
 def refusal(reply):
@@ -49,12 +58,13 @@ def refusal(reply):
 
 async def test_the_clock_is_read_set_and_advanced(service):
     """Each answers the time, and only that."""
+    tomorrow = f"{await service.day(1)}T08:00:00"
     read = await service.ask("sandbox.v1.clock")
-    later = await service.ask("sandbox.v1.clock", now="2030-06-06T08:00:00+02:00")
+    later = await service.ask("sandbox.v1.clock", now=f"{tomorrow}+02:00")
     advanced = await service.ask("sandbox.v1.clock", advance_seconds=90.5)
     assert read.keys() == later.keys() == advanced.keys() == {"now"}
     times = [datetime.fromisoformat(reply["now"]) for reply in (read, later, advanced)]
-    assert times[1] - datetime.fromisoformat("2030-06-06T06:00:00+00:00") < timedelta(seconds=5)
+    assert times[1] - datetime.fromisoformat(f"{tomorrow}+02:00") < timedelta(seconds=5)
     assert timedelta(seconds=90.5) <= times[2] - times[1] < timedelta(seconds=95)
 
 
@@ -84,7 +94,7 @@ async def test_an_advance_answers_after_everything_due_was_triggered(service):
         await service.pay(placed)
     await service.advance(days=40)
     wanted = {(placed["order_id"], "registration") for placed in due} | {(unpaid["order_id"], "expiry")}
-    assert set(fired(service)) == wanted
+    assert set(fired(service, *due, unpaid)) == wanted
     assert await service.history(unpaid["order_id"]) == ["OrderPlaced", "OrderExpired"]
 
 
@@ -108,13 +118,12 @@ async def test_the_inbox_is_read_by_address_and_by_order(service):
 
 async def test_the_register_shows_what_the_authority_holds(service):
     """One row per registration, under our order's id, with the plate as it was sent."""
-    order_id = await ordered(service)
+    order_id = await ordered(service, vehicle={"country": "CZ", "plate": "9R9 2345"})
     order = await service.status(order_id, "issued")
-    reply = await service.ask("sandbox.v1.authority")
-    assert reply.keys() == {"registrations"}
-    [row] = reply["registrations"]
+    assert (await service.ask("sandbox.v1.authority")).keys() == {"registrations"}
+    [row] = await service.registrations()
     assert row.keys() == REGISTRATION
-    assert (row["order_id"], row["country"], row["plate"]) == (order_id, "CZ", "2A22345")
+    assert (row["order_id"], row["country"], row["plate"]) == (order_id, "CZ", "9R92345")
     assert (row["number"], row["reference"]) == (order["vignette_number"], order["vignette_reference"])
     assert row["requests"] == 1
 

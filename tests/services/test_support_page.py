@@ -493,6 +493,7 @@ async def test_of_an_erased_customer_nothing_is_filled_in(customer, on_record, d
 # ------------------------------------------------------------ the whole service
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.case(56)
 async def test_with_an_address_only_a_case_is_opened_and_confirmed(service):
     """Case 56: over all the ways there are, from the form to the mailbox."""
@@ -504,16 +505,17 @@ async def test_with_an_address_only_a_case_is_opened_and_confirmed(service):
     assert answer.status_code == 200
 
     async def known():
-        return (await service.ask("support.v1.cases"))["cases"]
+        cases = (await service.ask("support.v1.cases"))["cases"]
+        return [each for each in cases if each["case_number"] in words(answer.text)]
 
     [case] = await until(known)
-    assert case["case_number"] in words(answer.text)
     assert (case["email"], case["message"]) == ("driver@example.com", "I know nothing of my order.")
     assert (case["channel"], case["order_number"], case["plate"]) == ("form", None, None)
     [mail] = await service.mail_kinds("case_opened")
     assert case["case_number"] in mail["headers"]["Subject"]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_from_an_orders_page_the_case_is_that_of_the_order(service):
     placed = await service.place()
     base = f"http://127.0.0.1:{service.settings.http_port}"

@@ -24,6 +24,8 @@ _SECOND = timedelta(seconds=1)
 _NOON = time(12)
 _FRIDAY = 4
 _JANUARY, _DECEMBER = 1, 12
+#: Near the ends of Python's calendar there is no day after, and no such hour in UTC.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
@@ -55,9 +57,11 @@ class Start:
         form, wanted = (_TIME, _TIME_WANTED) if product.starts_at_hour else (_DATE, _DATE_WANTED)
         try:
             if form.fullmatch(text.upper()):
-                return cls._at(text, product) if product.starts_at_hour else cls(date.fromisoformat(text))
+                start = cls._at(text, product) if product.starts_at_hour else cls(date.fromisoformat(text))
+                if _FIRST_YEAR <= start.day.year <= _LAST_YEAR:
+                    return start
         except (ValueError, OverflowError):
-            pass  # the 30th of February and its like: refused below as any other wrong form
+            pass  # the 30th of February and its like: refused below as any other wrong form, or year
         raise InvalidValue(f"{product.code} {wanted}", field="valid_from")
 
     @classmethod

@@ -13,6 +13,16 @@ Role = Literal[
     "vignettes_ledger",
 ]
 
+#: A server that is cut off hangs up on nobody. One that says nothing is asked for a sign of life, and given up after
+#: some ten seconds; libpq's own pauses would make that minutes.
+_SOON_NOTICED = {
+    "connect_timeout": "3",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
 #: For a connection that changes nothing, whatever its role may.
 READ_ONLY = "-c default_transaction_read_only=on"
 
@@ -31,5 +41,4 @@ def conninfo(url: str, role: Role, *, name: str = "vignettes", options: str = ""
             "-c idle_in_transaction_session_timeout=30s",
         ]
     ).strip()
-    limits = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10"}
-    return make_conninfo("", **{**limits, **known, "options": options, "application_name": name})
+    return make_conninfo("", **{**_SOON_NOTICED, **known, "options": options, "application_name": name})

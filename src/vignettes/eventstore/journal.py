@@ -26,6 +26,10 @@ _LOOK: LiteralString = (
 #: The connection broke, a limit of time was passed, or the server takes no writes (a standby): all pass by themselves.
 PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
+#: Commits something, and so waits for the standby like every append. What was answered before may have been left by a
+#: primary that died before any standby had it: once that is up again it shows what another one never heard of.
+_HELD: LiteralString = "SELECT pg_logical_emit_message(true, 'vignettes', '')"
+
 #: Under this name a stored reply keeps, sealed, the lists that tell of the vehicle.
 PRIVATE = "private"
 
@@ -143,7 +147,10 @@ class Journal:
     _connection: AsyncConnection[TupleRow] | None = field(default=None, init=False)
 
     async def look(self, wanted: Wanted) -> Seen:
-        """Read in one round trip all that deciding needs. A connection that has died meanwhile is replaced, once."""
+        """Read in one round trip all that deciding needs. A connection that has died meanwhile is replaced, once.
+
+        Answers given before take a second one: they are repeated only when they are as durable as a first answer.
+        """
         fresh = self._connection is None
         try:
             return await self._look(wanted)
@@ -157,7 +164,10 @@ class Journal:
     async def _look(self, wanted: Wanted) -> Seen:
         connection = await self._connected()
         cursor = await connection.execute(_LOOK, _question(wanted), prepare=True, binary=True)
-        return _seen(await cursor.fetchall(), wanted)
+        seen = _seen(await cursor.fetchall(), wanted)
+        if seen.known:
+            await connection.execute(_HELD, prepare=True)
+        return seen
 
     async def append(self, entries: Sequence[Entry]) -> list[Written]:
         """Append in one transaction: one lock, one notification, one fsync. One result per entry, in order."""

@@ -84,6 +84,10 @@ class ServerProcess:
         """Give the process id of our child, None when there is none."""
         return self._process.pid if self._process is not None and self.running else None
 
+    def is_stuck(self) -> bool:
+        """Tell whether it runs, and only a new start helps it."""
+        return False
+
     def stop(self) -> None:
         """End it politely within STOP_LIMIT_S, otherwise firmly. Harmless when it does not run."""
         if self._process is not None:

@@ -19,7 +19,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Self
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import psycopg
 import structlog
@@ -45,6 +47,11 @@ _NOT_LENT: Final = range(20_000, 32_000)
 _PORTS_EACH: Final = 100
 _ports: Final = itertools.count()
 STILL_ATTACHED: Final = "pre-existing shared memory block"
+_HEALTH_SECONDS: Final = 1.0
+#: What /healthz of NATS says of a stream that a failed write has closed.
+_WRITE_FAILED: Final = b"write error"
+#: So much must be free before NATS is started again: it would close its streams at once.
+_ROOM: Final = 4_000_000
 
 
 class DataDirectoryInUse(EmbeddedServerError):  # reads as the refusal it is
@@ -272,6 +279,7 @@ class EmbeddedNats(ServerProcess):
         super().__init__(data_dir)
         self._home = self._data_dir / "nats"
         self._port = port
+        self._health_port = 0
         self._jetstream = jetstream
 
     @property
@@ -287,17 +295,34 @@ class EmbeddedNats(ServerProcess):
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._end_leftover(self._home / "pid", self._home)
         self._port = self._port or free_port()
+        self._health_port = self._health_port or free_port()
         check_port_free(self._port, "VIGNETTES_NATS_PORT")
         config = self._home / "nats.conf"
         config.write_text(self._config())
         self._process = self._spawn([program, "--config", str(config)], self._polite, cwd=self._home)
         self._wait_until(self._answers)
 
+    def is_stuck(self) -> bool:
+        """Tell whether a stream takes nothing any more, though there is room again.
+
+        A write that failed, for which a full disk is enough, closes its stream for good: NATS does not try again.
+        """
+        try:
+            urlopen(f"http://127.0.0.1:{self._health_port}/healthz", timeout=_HEALTH_SECONDS).close()
+        except HTTPError as unwell:
+            with unwell:
+                is_closed = _WRITE_FAILED in unwell.read()
+            return is_closed and shutil.disk_usage(self._home).free >= _ROOM
+        except OSError:
+            pass  # whether it runs at all is asked elsewhere
+        return False
+
     def _config(self) -> str:
         # Quoted as JSON strings, which NATS reads the same way: paths may hold anything.
         lines = [
             f"listen: {json.dumps(f'127.0.0.1:{self._port}')}",
             'server_name: "vignettes"',
+            f"http: {json.dumps(f'127.0.0.1:{self._health_port}')}",
             f"pid_file: {json.dumps(str(self._home / 'pid'))}",
             "max_payload: 1MB",
         ]

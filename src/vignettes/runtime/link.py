@@ -30,8 +30,9 @@ class Link:
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.5,
             "connect_timeout": 5,
-            "ping_interval": 10,
-            "max_outstanding_pings": 3,
+            # A server that is cut off hangs up on nobody: it is given up after nine seconds without an answer.
+            "ping_interval": 3,
+            "max_outstanding_pings": 2,
             "disconnected_cb": self._disconnected,
             "reconnected_cb": self._reconnected,
             "closed_cb": self._closed,

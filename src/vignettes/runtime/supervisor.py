@@ -19,6 +19,8 @@ from vignettes.runtime.installation import PREFIX
 log = structlog.stdlib.get_logger(__name__)
 
 RESTARTS: Final = f"{PREFIX}RESTARTS"
+#: How often a server that runs is asked whether it is stuck.
+_ASKED_EVERY_S: Final = 2.0
 
 
 class Server(Protocol):
@@ -29,6 +31,10 @@ class Server(Protocol):
     @property
     def running(self) -> bool: ...
     def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def is_stuck(self) -> bool:
+        """Tell whether it runs, and only a new start helps it. May wait a moment for its answer."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -212,23 +218,39 @@ class _Life:
         say(event, child=self._child.name, uptime_s=round(lived, 1), **how)
 
 
-async def keep_running(servers: Sequence[Server], every_s: float = 0.1) -> None:
-    """Start an embedded server again that died (or was killed), until cancelled.
+async def keep_running(
+    servers: Sequence[Server], every_s: float = 0.1, asked_every_s: float = _ASKED_EVERY_S
+) -> None:
+    """Start an embedded server again that died (or was killed), or is stuck, until cancelled.
 
-    Starting blocks the loop for the moment it takes: a supervising process has nothing better to do.
+    Starting blocks the loop for the moment it takes: a supervising process has nothing better to do. One that does not
+    start, for which the disk may be full, is tried again after ever longer pauses.
     """
-    while True:
+    async with asyncio.TaskGroup() as keeping:
         for server in servers:
-            if not server.running:
-                _revive(server)
-        await asyncio.sleep(every_s)
+            keeping.create_task(_keep_running(server, every_s, asked_every_s))
 
 
-def _revive(server: Server) -> None:
+async def _keep_running(server: Server, every_s: float, asked_every_s: float) -> None:
+    loop, patience, failures = asyncio.get_running_loop(), Patience(first_delay_s=every_s), 0
+    ask_at = loop.time() + asked_every_s
+    while True:
+        if server.running and loop.time() >= ask_at:
+            ask_at = loop.time() + asked_every_s
+            if await asyncio.to_thread(server.is_stuck):
+                log.warning("server.stuck", server=server.name)
+                server.stop()
+        if not server.running:
+            failures = 0 if _revived(server) else failures + 1
+        await asyncio.sleep(patience.delay(failures) if failures else every_s)
+
+
+def _revived(server: Server) -> bool:
     log.warning("server.died", server=server.name)
     try:
         server.start()
     except (OSError, RuntimeError):
         log.exception("server.not_started", server=server.name)
-    else:
-        log.info("server.started", server=server.name)
+        return False
+    log.info("server.started", server=server.name)
+    return True

@@ -63,6 +63,7 @@ class PublishedView:
         except (MaxPayloadError, BadSubjectError):
             raise  # never to be published: it waits alone, as what a view can't digest
         except (NatsError, TimeoutError) as error:
+            self._give_up()
             raise Interrupted(f"{Interrupted.__doc__} {type(error).__name__}.") from error
 
     async def write(self, connection: AsyncConnection, edition: Edition) -> None:  # noqa: ARG002  # the protocol's
@@ -92,6 +93,14 @@ class PublishedView:
             for subject, head, body in messages
         ]
         await asyncio.gather(*acknowledgements)
+
+    def _give_up(self) -> None:
+        """Wait for no acknowledgement any more.
+
+        nats-py has 4,000 places for them, and keeps for ever that of a message which it failed to send.
+        """
+        for waiting in list(self._jetstream._publish_async_futures.values()):  # noqa: SLF001  # no other way to it
+            waiting.cancel()
 
     def forget(self) -> None:
         self._waiting.clear()

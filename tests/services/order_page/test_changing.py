@@ -1,6 +1,7 @@
 """The forms of an order's page against the running service: corrected, started, withdrawn from, readdressed."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -10,8 +11,11 @@ import pytest
 
 from forms import words
 from order_page_helpers import filled, sent
+from payment_codes import painted, scanned
 from service import until
 from vignettes.services.web import linked
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(autouse=True)
@@ -201,3 +205,15 @@ async def test_a_day_that_has_passed_since_it_was_chosen_is_told_beside_its_fiel
             refused.text
         )
         assert filled(refused)["day"] == day
+
+
+async def test_the_link_of_a_reply_opens_the_page_and_a_renewed_one_closes_it(service):
+    """At once: nobody has to wait for the views, and the old link is void when the reply says so."""
+    placed = await service.place()
+    corrected = await service.command("correct_email", order_id=placed["order_id"], email="right@example.com")
+    async with a_browser(service) as http:
+        answers = [await http.get(path_of(each)) for each in (corrected, placed)]
+    assert [answer.status_code for answer in answers] == [200, 404]
+    assert placed["order_number"] in answers[0].text
+    [code] = re.findall(r"<svg.*?</svg>", answers[0].text, re.DOTALL)
+    assert scanned(painted(code)) == placed["payment"]["spayd"]

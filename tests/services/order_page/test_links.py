@@ -1,18 +1,14 @@
 """Links to orders: good at once, void at once, and nothing for those without one; looking changes nothing."""
 
 import asyncio
-import re
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from eventstore_helpers import HOUR, NOON, an_order, ask, pay, record
 from forms import BROWSER, words
 from order_page_helpers import BELOW, LINKS, a_pool, browsing, following, link, told
-from payment_codes import painted, scanned
 from vignettes.services.web import linked
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -115,18 +111,3 @@ async def test_without_a_database_nothing_is_said_to_be_wrong_either():
         answer = await http.get("/o/x")
     assert answer.status_code == 503
     assert "Please try again in a moment" in words(answer.text)
-
-
-@pytest.mark.usefixtures("patient")
-async def test_the_link_of_a_reply_opens_the_page_and_a_renewed_one_closes_it(service):
-    """At once: nobody has to wait for the views, and the old link is void when the reply says so."""
-    placed = await service.place()
-    corrected = await service.command("correct_email", order_id=placed["order_id"], email="right@example.com")
-    base = f"http://127.0.0.1:{service.settings.http_port}"
-    transport = httpx.AsyncHTTPTransport(retries=8)  # the roles start side by side
-    async with httpx.AsyncClient(base_url=base, trust_env=False, transport=transport) as http:
-        answers = [await http.get(urlsplit(each["manage_url"]).path) for each in (corrected, placed)]
-    assert [answer.status_code for answer in answers] == [200, 404]
-    assert placed["order_number"] in answers[0].text
-    [code] = re.findall(r"<svg.*?</svg>", answers[0].text, re.DOTALL)
-    assert scanned(painted(code)) == placed["payment"]["spayd"]

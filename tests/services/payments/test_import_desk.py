@@ -17,12 +17,15 @@ from vignettes.messages.replies import REPLY_OF
 from vignettes.services import statements
 from vignettes.services.payments.forms import form_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 class Desk:
     """Programs that have bank files."""
 
-    def __init__(self, service):
+    def __init__(self, service, own_payments):
         self.service = service
+        self.own_payments = own_payments
 
     async def take(self, file, name="statement.xml", **different):
         """Send a whole file."""
@@ -71,13 +74,26 @@ class Desk:
         assert reply["ok"], reply
         return reply
 
+    async def waiting(self):
+        """Return what waits for a person, of what came in since the test began."""
+        own = self.own_payments()
+        waiting = (await self.service.ask("payments.v1.review"))["payments"]
+        return [payment for payment in waiting if payment["payment_id"] in own]
+
 
 @pytest.fixture
-def desk(service):
-    return Desk(service)
+def desk(service, own_payments):
+    return Desk(service, own_payments)
 
 
-def paying(placed, reference="PAY1"):
+@pytest.fixture
+def named():
+    """Give what makes the bank's reference of a line this test's own: twice the same is the same line."""
+    own = uuid4().hex[:8]
+    return lambda reference: f"{reference}-{own}"
+
+
+def paying(placed, reference):
     """Return the line of a transfer for an order, as its reply asked."""
     total = placed["price"]["total"]
     symbol = placed["payment"]["variable_symbol"]
@@ -87,11 +103,11 @@ def paying(placed, reference="PAY1"):
     )  # fmt: skip
 
 
-async def test_a_file_is_answered_with_what_became_of_its_entries(service, desk):
+async def test_a_file_is_answered_with_what_became_of_its_entries(service, desk, named):
     """Matched and in review by the time of the answer; the same file again, under another name, is known."""
     placed = await service.place()
-    rent = entry("50.00", side="DBIT", reference="RENT")
-    content = camt053(statement(paying(placed), entry("1.00", reference="WHO"), rent))
+    rent = entry("50.00", side="DBIT", reference=named("RENT"))
+    content = camt053(statement(paying(placed, named("PAY")), entry("1.00", reference=named("WHO")), rent))
     reply = await desk.take(content)
     counts = {name: reply[name] for name in ("entries", "new", "known", "matched", "in_review", "ignored")}
     assert counts == {"entries": 3, "new": 2, "known": 0, "matched": 1, "in_review": 1, "ignored": 1}
@@ -102,13 +118,13 @@ async def test_a_file_is_answered_with_what_became_of_its_entries(service, desk)
     assert await service.history(placed["order_id"]) == ["OrderPlaced", "PaymentReceived"]
 
 
-async def test_a_file_that_does_not_add_up_counts_for_nothing(service, desk):
+async def test_a_file_that_does_not_add_up_counts_for_nothing(service, desk, named):
     placed = await service.place()
     balances = balance("OPBD", "0.00") + balance("CLBD", "0.01")
-    reply = await desk.take(camt053(statement(paying(placed), balances=balances)))
+    reply = await desk.take(camt053(statement(paying(placed, named("PAY")), balances=balances)))
     assert (reply["ok"], reply["state"], reply["new"]) == (True, "set_aside", 0)
     assert "does not add up" in reply["reason"]
-    assert (await service.ask("payments.v1.review"))["waiting"] == 0
+    assert desk.own_payments() == []
 
 
 @pytest.mark.parametrize(
@@ -152,25 +168,25 @@ async def test_why_a_file_was_set_aside_is_told_with_it_and_only_then(service):
 
 
 @pytest.mark.case(28)
-async def test_a_payment_that_the_bank_takes_back_is_taken_from_its_order(service, desk):
+async def test_a_payment_that_the_bank_takes_back_is_taken_from_its_order(service, desk, named):
     """In one file with it: whoever looks at the order sees that it is not paid."""
     placed = await service.place()
     total = placed["price"]["total"]["amount"] / 100
     taken_back = entry(
-        f"{total:.2f}", side="DBIT", reference="PAY1", day="2027-03-10", more="<RvslInd>true</RvslInd>"
+        f"{total:.2f}", side="DBIT", reference=named("PAY"), day="2027-03-10", more="<RvslInd>true</RvslInd>"
     )
-    reply = await desk.take(camt053(statement(paying(placed), taken_back)))
+    reply = await desk.take(camt053(statement(paying(placed, named("PAY")), taken_back)))
     assert (reply["entries"], reply["reversals"]) == (2, 1)
     await service.status(placed["order_id"], "awaiting_payment")
 
     async def nothing_waits():
-        return (await service.ask("payments.v1.review"))["waiting"] == 0
+        return await desk.waiting() == []
 
     await until(nothing_waits)
 
 
 @pytest.mark.case(18, 28)
-async def test_a_person_places_a_reversal_of_a_notices_line_on_the_notices_payment(service, desk):
+async def test_a_person_places_a_reversal_of_a_notices_line_on_the_notices_payment(service, desk, named):
     """That is the one that counts for the order; and what was taken back once is not taken back again."""
     placed = await service.place()
     total, at = placed["price"]["total"], (await service.now()).isoformat()
@@ -180,9 +196,9 @@ async def test_a_person_places_a_reversal_of_a_notices_line_on_the_notices_payme
     }  # fmt: skip
     notice = (await service.ask("payments.v1.notice", **told))["payment_id"]
     await service.status(placed["order_id"], "scheduled")
-    line = await desk.taken(paying(placed))
+    line = await desk.taken(paying(placed, named("PAY")))
     await desk.payment(line, "line_of_notice")
-    first, second = [await desk.taken(taken_back(total, reference)) for reference in ("R1", "R2")]
+    first, second = [await desk.taken(taken_back(total, named(each))) for each in ("R1", "R2")]
     await desk.decide("place_reversal", payment_id=first, reverses=line)
     await desk.payment(notice, "reversed")
     await service.status(placed["order_id"], "awaiting_payment")
@@ -191,7 +207,7 @@ async def test_a_person_places_a_reversal_of_a_notices_line_on_the_notices_payme
     await desk.payment(second, "unplaced")
 
 
-async def test_a_reversal_is_placed_on_money_that_came_in_only(service, desk):
+async def test_a_reversal_is_placed_on_money_that_came_in_only(service, desk, named):
     """Not on itself, on another reversal, on what was announced; and a line of a notice is no reversal."""
     placed = await service.place()
     total = placed["price"]["total"]
@@ -200,9 +216,9 @@ async def test_a_reversal_is_placed_on_money_that_came_in_only(service, desk):
     line = await desk.taken(paying(placed, "GATEWAY-17"))
     await desk.payment(line, "line_of_notice")
     amount = {"amount": f"{total['amount'] / 100:.2f}", "currency": total["currency"], "day": "2027-03-10"}
-    announced = await desk.taken(entry(**amount, reference="A", status="<Sts><Cd>PDNG</Cd></Sts>"))
-    other = await desk.taken(entry(**amount, reference="B"))
-    first, second = [await desk.taken(taken_back(total, reference)) for reference in ("R1", "R2")]
+    announced = await desk.taken(entry(**amount, reference=named("A"), status="<Sts><Cd>PDNG</Cd></Sts>"))
+    other = await desk.taken(entry(**amount, reference=named("B")))
+    first, second = [await desk.taken(taken_back(total, named(each))) for each in ("R1", "R2")]
     for target in (first, second, announced):
         refused = (await desk.place(first, target))["error"]
         assert (refused["code"], refused["field"]) == ("invalid_request", "reverses")
@@ -223,17 +239,21 @@ def taken_back(total, reference):
     )  # fmt: skip
 
 
-async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(service, desk):
+async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(service, desk, named):
     """Read again after it has come back, the first line confirms nothing anew."""
-    await desk.take(camt053(statement(entry("1.00", reference="WHO", details=transaction()))))
-    [waiting] = (await service.ask("payments.v1.review"))["payments"]
+    await desk.take(camt053(statement(entry("1.00", reference=named("WHO"), details=transaction()))))
+    [waiting] = await desk.waiting()
     payment_id = waiting["payment_id"]
     await desk.decide("return", payment_id=payment_id)
     payout_id = await with_bank(service, desk)
-    left = camt053(statement(entry("1.00", side="DBIT", reference="OUT", details=transaction(payout_id))))
+    left = camt053(
+        statement(entry("1.00", side="DBIT", reference=named("OUT"), details=transaction(payout_id)))
+    )
     assert (await desk.take(left))["payouts"] == 1
     await desk.payment(payment_id, "returned")
-    back = entry("1.00", reference="BACK", more="<RvslInd>true</RvslInd>", details=transaction(payout_id))
+    back = entry(
+        "1.00", reference=named("BACK"), more="<RvslInd>true</RvslInd>", details=transaction(payout_id)
+    )
     assert (await desk.take(camt053(statement(back))))["payouts"] == 1
     await desk.payment(payment_id, "in_review")
     again = await desk.take(left)
@@ -241,33 +261,32 @@ async def test_a_return_is_confirmed_by_its_line_and_taken_back_by_another(servi
     assert (await desk.payment(payment_id, "in_review"))["reasons"] == ["return_failed"]
 
 
-async def test_a_payout_that_the_bank_carried_out_twice_is_a_persons(service, desk):
+async def test_a_payout_that_the_bank_carried_out_twice_is_a_persons(service, desk, named):
     """The second line is money that nobody has ordered; so is a second one that came back."""
-    await desk.take(camt053(statement(entry("1.00", reference="WHO", details=transaction()))))
-    [waiting] = (await service.ask("payments.v1.review"))["payments"]
+    await desk.take(camt053(statement(entry("1.00", reference=named("WHO"), details=transaction()))))
+    [waiting] = await desk.waiting()
     await desk.decide("return", payment_id=waiting["payment_id"])
     words = transaction(await with_bank(service, desk))
     back = "<RvslInd>true</RvslInd>"
     for side, more, status in (("DBIT", "", "returned"), ("CRDT", back, "in_review")):
         for reference, new in (("FIRST", 0), ("SECOND", 1), ("FIRST", 0)):
-            line = entry("1.00", side=side, reference=reference, more=more, details=words)
+            line = entry("1.00", side=side, reference=named(reference), more=more, details=words)
             reply = await desk.take(camt053(statement(line)))
             assert (reply["payouts"], reply["new"]) == (1, new)
         await desk.payment(waiting["payment_id"], status)
-    waiting = (await service.ask("payments.v1.review"))["payments"]
-    assert sorted(each["status"] for each in waiting) == ["in_review", "in_review", "unplaced"]
+    assert sorted(each["status"] for each in await desk.waiting()) == ["in_review", "in_review", "unplaced"]
 
 
-async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(service, desk):
+async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(service, desk, named):
     """The customer may have it twice. Where the bank shows that it came back, its way there is no news."""
     for came_back in (False, True):
         placed = await service.place()
-        await desk.take(camt053(statement(paying(placed, f"PAY{came_back}"))))
+        await desk.take(camt053(statement(paying(placed, named(f"PAY{came_back}")))))
         payout_id = await refund(service, desk, placed)
         amount = f"{placed['price']['total']['amount'] / 100:.2f}"
         back = entry(
             amount,
-            reference=f"BACK{came_back}",
+            reference=named(f"BACK{came_back}"),
             more="<RvslInd>true</RvslInd>",
             details=transaction(payout_id),
         )
@@ -276,21 +295,24 @@ async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(
         else:
             await service.command("fail_payout", order_id=placed["order_id"], payout_id=payout_id)
         await failed(service, payout_id)
-        left = entry(amount, side="DBIT", reference=f"OUT{came_back}", details=transaction(payout_id))
+        left = entry(amount, side="DBIT", reference=named(f"OUT{came_back}"), details=transaction(payout_id))
         reply = await desk.take(camt053(statement(left)))
         assert (reply["payouts"], reply["new"]) == (1, int(not came_back))
 
 
-async def test_a_refund_is_confirmed_by_its_line(service, desk):
+async def test_a_refund_is_confirmed_by_its_line(service, desk, named):
     """Of another amount it is nobody's, and waits for a person."""
     placed = await service.place()
-    await desk.take(camt053(statement(paying(placed))))
+    await desk.take(camt053(statement(paying(placed, named("PAY")))))
     await service.status(placed["order_id"], "scheduled")
     payout_id = await refund(service, desk, placed)
     total = placed["price"]["total"]["amount"]
     for amount, state in ((total - 1, "refund_pending"), (total, "refunded")):
         line = entry(
-            f"{amount / 100:.2f}", side="DBIT", reference=f"OUT{amount}", details=transaction(payout_id)
+            f"{amount / 100:.2f}",
+            side="DBIT",
+            reference=named(f"OUT{amount}"),
+            details=transaction(payout_id),
         )
         reply = await desk.take(camt053(statement(line)))
         assert (reply["payouts"], reply["in_review"]) == (1, int(amount != total))
@@ -326,12 +348,13 @@ async def with_bank(service, desk):
         return [each for each in payouts if each["state"] == "approved"]
 
     [approved] = await until(look)
+    payout_id = approved["payout_id"]
     reply = await desk.decide("pay_out", currency=approved["amount"]["currency"])
     assert reply["payouts"] == 1
 
     async def ordered():
         payouts = (await service.ask("payments.v1.payouts"))["payouts"]
-        return [each for each in payouts if each["state"] == "with_bank"]
+        return [each for each in payouts if (each["payout_id"], each["state"]) == (payout_id, "with_bank")]
 
     await until(ordered)
-    return approved["payout_id"]
+    return payout_id

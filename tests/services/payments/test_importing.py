@@ -64,6 +64,7 @@ async def test_files_read_again_change_nothing(bank, database):
     assert ("monday.xml", "camt", "imported", None, 4, ACTOR) in files(database)
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("seed", range(2))
 async def test_shuffled_broken_off_and_read_three_times_it_comes_to_the_same(
     bank, postgres, seed, monkeypatch

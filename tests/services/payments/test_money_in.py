@@ -7,6 +7,8 @@ import pytest
 
 from service import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 class Money:
     """What providers and people tell the running service of money."""

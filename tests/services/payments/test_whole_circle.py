@@ -3,18 +3,28 @@
 import base64
 from uuid import uuid4
 
-import psycopg
 import pytest
+import pytest_asyncio
 
 from bank_files import camt053, entry, statement, transaction
+from eventstore_helpers import ask
 from service import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Bank:
     """What the bank's statements, a provider, and people tell the running service."""
 
-    def __init__(self, service):
+    def __init__(self, service, own_payments):
         self.service = service
+        self.own_payments = own_payments
+        self._books = {}
+
+    async def begin(self):
+        """Put what a test before has left approved into a file, and note down the books."""
+        await self.decide("pay_out", currency="CZK")
+        self._books = await self._totals()
 
     async def statement(self, *entries):
         """Import a statement, and return what became of its entries."""
@@ -54,23 +64,31 @@ class Bank:
         """Wait until the payments stand so, whichever is which."""
 
         async def look():
-            with psycopg.connect(self.service.settings.database_url) as connection:
-                rows = connection.execute("SELECT status FROM read.bank_payments").fetchall()
-            return sorted(row[0] for row in rows) == sorted(expected)
+            return sorted(self.shown("status")) == sorted(expected)
 
         await until(look)
 
+    def shown(self, columns, condition="true"):
+        """Return what the view shows of this test's payments."""
+        query = f"SELECT {columns} FROM read.bank_payments WHERE payment_id = ANY(%s::uuid[]) AND {condition}"
+        return ask(self.service.settings.database_url, query, self.own_payments())
+
     async def books(self):
-        """Return the totals of the books, which must be equal."""
+        """Return by how much the totals of the books, which must be equal, have changed since the test began."""
+        return {name: amount - self._books[name] for name, amount in (await self._totals()).items()}
+
+    async def _totals(self):
         reply = await self.service.ask("payments.v1.balance")
         assert reply["equal"]
-        [total] = reply["totals"]
-        return {name: total[name] for name in ("money_in", "matched", "in_review", "returned")}
+        names = ("money_in", "matched", "in_review", "returned")
+        return {name: sum(total[name] for total in reply["totals"]) for name in names}
 
 
-@pytest.fixture
-def bank(service):
-    return Bank(service)
+@pytest_asyncio.fixture(loop_scope="module")
+async def bank(service, own_payments):
+    bank = Bank(service, own_payments)
+    await bank.begin()
+    return bank
 
 
 def line(placed, *, text=None, **different):
@@ -145,9 +163,7 @@ async def test_what_was_taken_for_a_line_by_mistake_is_a_persons_again(service, 
     await service.status(placed["order_id"], "scheduled")
     await bank.statement(line(placed))
     await bank.statuses("matched", "line_of_notice")
-    with psycopg.connect(service.settings.database_url) as connection:
-        found = "SELECT payment_id FROM read.bank_payments WHERE status = 'line_of_notice'"
-        [[payment_id]] = connection.execute(found).fetchall()
+    [payment_id] = bank.shown("payment_id", "status = 'line_of_notice'")
     await bank.decide("reassign", payment_id=str(payment_id), allocations=[])
     await bank.statuses("matched", "in_review")
 
@@ -159,7 +175,8 @@ async def test_a_mistyped_reference_is_for_a_person(service, bank):
     symbol = placed["payment"]["variable_symbol"]
     mistyped = f"{symbol[:-1]}{(int(symbol[-1]) + 1) % 10}"
     await bank.statement(line(placed, text=f"/VS{mistyped}"))
-    [payment] = (await service.ask("payments.v1.review"))["payments"]
+    [payment_id] = bank.own_payments()
+    [payment] = (await service.ask("payments.v1.review", payment_id=payment_id))["payments"]
     assert "check_digit_wrong" in payment["reasons"]
     assert payment["suggestions"][0]["orders"][0]["order_number"] == placed["order_number"]
     assert await service.history(placed["order_id"]) == ["OrderPlaced"]
@@ -177,11 +194,7 @@ async def test_what_a_line_says_of_its_payer_is_forgotten_with_the_order(service
     await service.command("erase", order_id=placed["order_id"])
 
     async def forgotten():
-        with psycopg.connect(service.settings.database_url) as connection:
-            words = (
-                "SELECT num_nonnulls(remittance, counterparty, counterparty_account) FROM read.bank_payments"
-            )
-            return all(row == (0,) for row in connection.execute(words).fetchall())
+        return bank.shown("num_nonnulls(remittance, counterparty, counterparty_account)") == [0, 0]
 
     await until(forgotten)
 
@@ -192,7 +205,7 @@ async def refunded_by_file(service, bank, placed):
 
     async def listed(state):
         payouts = (await service.ask("payments.v1.payouts"))["payouts"]
-        return [each for each in payouts if each["state"] == state]
+        return [each for each in payouts if (each["order_id"], each["state"]) == (placed["order_id"], state)]
 
     await until(lambda: listed("to_approve"))
     approved = await bank.decide("approve", order_id=placed["order_id"], purpose="refund")

@@ -5,6 +5,8 @@ import pytest
 
 from service import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def mails_of(service, order_id):
     reply = await service.ask("orders.v1.emails", order_id=order_id)

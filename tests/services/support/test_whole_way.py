@@ -6,6 +6,8 @@ import pytest
 
 from service import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ANNA = "support:anna"
 
 

@@ -121,7 +121,11 @@ class Correction:
             self.wrong["time"] = Wrong("passed_over")
             return None
         self._hour_comes_twice = at.utcoffset() != at.replace(fold=1).utcoffset()
-        return Start.parse(at.isoformat(), bought)
+        try:
+            return Start.parse(at.isoformat(), bought)
+        except InvalidValue:  # a year that none of us will see
+            self.wrong.setdefault("day", Wrong("form"))
+            return None
 
     def _check(self, details: Details) -> None:
         try:

@@ -1,0 +1,96 @@
+"""The whole service at work while its processes and servers are killed, or stopped: the checker finds it whole."""
+
+import random
+import statistics
+from collections import Counter
+
+import pytest
+
+from faults.house import FEW, MANY, house
+from faults.killing import Kills
+from faults.pausing import Pauses
+from faults.shopped import Life
+
+KILLED = "kill -9 of any role, PostgreSQL or NATS, under load"
+STOPPED = "SIGSTOP of any role, many at once, under load"
+PER_SECOND = 2
+#: What a house may need until an order goes all the way again, also where twenty others want each core.
+LIMIT_SECONDS = 240.0
+KILLS, EVERY_SECONDS = 200, 0.5  # a recovery takes longer: six of them are waited for at a time, no more
+PAUSES, LONGEST_SECONDS, PAUSED_WITHIN_SECONDS = 300, 120.0, 560.0
+
+
+def _recovery(seconds):
+    return {"recovery_s": f"{statistics.median(seconds):.2f} median", "worst_recovery_s": max(seconds)}
+
+
+@pytest.mark.fault(1)
+@pytest.mark.fault(3)
+async def test_few_kills_and_pauses(data_dir, seed, record):
+    """Each of them in a few processes, so that many roles die or stop together (I1-I10, I12)."""
+    chance = random.Random(seed)
+    async with house(data_dir, FEW) as running:
+        life = Life(running, seed, PER_SECOND, data_dir / "case")
+        async with life.shopping():
+            pauses = Pauses(running, chance, longest=1.0, shortest=0.2)
+            await pauses.run(3, within=0.5)
+            kills = Kills(running, chance)
+            await kills.run(2, every=0.1)
+        report = await life.judged(moved_on=False)
+    for test, faults, seconds, what in ((1, 2, kills.seconds, KILLED), (3, 3, pauses.seconds, STOPPED)):
+        record(test=test, faults=faults, what=what, **_recovery(seconds), **life.figures())
+    assert report.whole, report.text
+
+
+@pytest.mark.faults
+@pytest.mark.fault(1)
+@pytest.mark.timeout(1800)
+async def test_two_hundred_kills(data_dir, seed, record):
+    """Each role on its own, some of them twice; every twentieth process loads its code itself (I1-I10, I12)."""
+    async with house(data_dir, MANY) as running:
+        life = Life(running, seed, PER_SECOND, data_dir / "case")
+        async with life.shopping():
+            kills = Kills(running, random.Random(seed))
+            await kills.run(KILLS, EVERY_SECONDS)
+        report = await life.judged()
+    record(
+        test=1,
+        faults=KILLS,
+        what=KILLED,
+        **_recovery(kills.seconds),
+        **life.figures(),
+        victims=dict(kills.met),
+        while_another_was_not_over=kills.overlapping,
+        ended_by_themselves=_times(running.ended),
+    )
+    assert report.whole, report.text
+    assert max(kills.seconds) < LIMIT_SECONDS
+
+
+@pytest.mark.faults
+@pytest.mark.fault(3)
+@pytest.mark.timeout(1800)
+async def test_three_hundred_pauses(data_dir, seed, record):
+    """Each role on its own, some of them twice, each stopped for a second up to two minutes (I1-I10, I12)."""
+    async with house(data_dir, MANY) as running:
+        life = Life(running, seed, PER_SECOND, data_dir / "case")
+        async with life.shopping():
+            pauses = Pauses(running, random.Random(seed), LONGEST_SECONDS)
+            await pauses.run(PAUSES, PAUSED_WITHIN_SECONDS)
+        report = await life.judged()
+    record(
+        test=3,
+        faults=PAUSES,
+        what=STOPPED,
+        **_recovery(pauses.seconds),
+        **life.figures(),
+        seconds_stopped=f"{sum(pauses.lengths):.0f} in all, {max(pauses.lengths):.0f} at most",
+        most_at_once=pauses.most_at_once,
+        ended_by_themselves=_times(running.ended),
+    )
+    assert report.whole, report.text
+    assert max(pauses.seconds) < LIMIT_SECONDS
+
+
+def _times(ended):
+    return dict(Counter(" ".join(roles) for roles in ended))
