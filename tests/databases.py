@@ -140,7 +140,7 @@ def _empty(connection: Connection, pristine: Pristine) -> None:
     for table, rows in pristine.rows.items():
         with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(*table))) as copy:
             copy.write(rows)
-    _guard(connection, guards, "ENABLE ALWAYS TRIGGER")
+    _guard(connection, pristine.guards, "ENABLE ALWAYS TRIGGER")
     _wind_back(connection, pristine.sequences)
 
 

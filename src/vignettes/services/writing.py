@@ -154,6 +154,7 @@ def _one_address(text: str) -> str:
     except (
         ValueError,
         IndexError,
+        AttributeError,
         HeaderParseError,
     ):  # the parser's own, for whatever it was not written for
         raise Unsendable("The recipient is not one address.") from None

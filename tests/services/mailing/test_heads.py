@@ -211,6 +211,7 @@ def test_a_mail_that_is_sent_again_is_the_same_to_the_byte():
         "a@example.com\x00",
         "a\u2028@example.com",
         "a@",
+        "a@[",
         "@example.com",
         "",
         f"{'a' * 10_000}@example.com",

@@ -58,6 +58,10 @@ def test_an_item_in_euro(entries):
         ([abo_header(old=0, new=0), "075short"], "line 2: The item (075)"),
         ([abo_header(old=0, new=0), abo_item(1, 2, day="310226")], "'310226' is no day"),
         ([abo_header(old=0, new=0), abo_item(1, 2, day="010170")], "line 2: '010170' is no day"),
+        (
+            [abo_header(old=0, new=1, credited=1).replace("050126", "000000"), abo_item(1, 2, day="000000")],
+            "line 2: Neither the item (075) nor its header has a day",
+        ),
         (["074"], "line 1: The header"),
         ([abo_header(old=0, new=0), "999"], "line 2: It is no record"),
     ],

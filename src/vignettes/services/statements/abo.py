@@ -115,7 +115,10 @@ class _Statements:
             raise BadFile(f"An item in {currency} in a statement in {self._ledger.currency}.", where=where)
         self._message = found["message"]
         days = (found["day"], found["value_day"], header["day"])
-        return _line(found, currency, next(filter(None, (_day(text, where) for text in days))))
+        booked_on = next(filter(None, (_day(text, where) for text in days)), None)
+        if booked_on is None:
+            raise BadFile("Neither the item (075) nor its header has a day.", where=where, way_out=_WAY_OUT)
+        return _line(found, currency, booked_on)
 
     def _opened(self, header: re.Match[str], currency: str) -> Ledger:
         account, statement = header["account"].strip(), f"{header['number'].strip()}/{header['day']}"
