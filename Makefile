@@ -48,6 +48,18 @@ soak: $(VENV)/installed-dev ## Run an hour of steady work amid faults, and see w
 cures: $(VENV)/installed-dev ## Take each cure of a trap out of a copy, once, and see its tests go red
 	@$(BIN)/python -m tools.cures
 
+.PHONY: fuzz
+fuzz: $(VENV)/installed-dev ## Try hostile input by chance (EXAMPLES=100000, SEED=... to repeat)
+	@EXAMPLES=$(or $(EXAMPLES),100000) SEED=$(SEED) $(BIN)/pytest tests/hostile --capture=no $(WITHOUT_END)
+
+.PHONY: atheris
+atheris: $(VENV)/installed-dev ## Try the readers of files and mails by chance that coverage leads (SECONDS_EACH=60)
+	@$(PIP) install --require-hashes -r requirements/fuzz.txt
+	@mkdir -p .fuzz
+	@for each in camt mt940 abo csv returns notices; do mkdir -p .fuzz/$$each; PYTHONPATH=tests \
+		$(BIN)/python -m hostile.guided $$each .fuzz/$$each -max_total_time=$(or $(SECONDS_EACH),60) \
+		-artifact_prefix=.fuzz/; done
+
 .PHONY: year
 year: $(VENV)/installed-dev ## Live through a year of orders, outages and kill -9 (ORDERS=2000 for fewer, SEED=... to repeat)
 	@ORDERS=$(or $(ORDERS),100000) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_year.py -m faults $(WITHOUT_END)
@@ -115,7 +127,7 @@ lock: $(VENV)/installed-dev ## Choose the versions of all dependencies anew, wit
 		--output-file requirements/run.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra embedded --extra sandbox --extra dev \
 		--constraint requirements/run.txt --output-file requirements/dev.txt
-	@for name in procrastinate dbos supply; do \
+	@for name in procrastinate dbos supply fuzz; do \
 		$(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 # Without --upgrade it keeps what is locked and still fits; `make lock UPGRADE=--upgrade` takes the newest.

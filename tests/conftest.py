@@ -99,9 +99,22 @@ async def shared_service(
     server.stop()
 
 
+def _plain_logs() -> None:
+    """Set up logs as they are by default, but for tracebacks: to draw one costs more than most tests."""
+    structlog.reset_defaults()
+    structlog.configure(processors=_PROCESSORS)
+
+
+_PROCESSORS = [
+    *structlog.get_config()["processors"][:-1],
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
+_plain_logs()
+
+
 @pytest.fixture(autouse=True)
 def _unconfigured_logs() -> Iterator[None]:
     """Take back how a command in this process set up the logs: who captures them next would see nothing."""
     yield
-    if structlog.is_configured():
-        structlog.reset_defaults()
+    if structlog.get_config()["processors"] is not _PROCESSORS:
+        _plain_logs()

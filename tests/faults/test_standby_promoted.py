@@ -23,11 +23,16 @@ def replicas(data_dir):
     replicas = Replicas(data_dir, [(name, None) for name in ("a", "b", "c")])
     try:
         replicas.start_primary()
+        # What a killed server has written the system keeps: only a machine that dies needs more.
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+            ask(replicas.primary.url("postgres"), statement)
         prepare(replicas.primary.url("vignettes"))
         replicas.start_standbys()
         yield replicas
     finally:
-        replicas.stop()
+        for each in replicas.all:
+            if each.running:
+                each.kill()  # nobody wants its data any more
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ async def test_every_answer_is_one_that_the_document_tells_of(database, tries):
             assert {name: answer.headers.get(name.lower()) for name in _CLOSED} == _CLOSED
 
         cases = st.one_of([operation.as_strategy() for operation in operations])
-        await asyncio.to_thread(tries, cases, conforms, few=25, share=0.01)
+        await asyncio.to_thread(tries, cases, conforms, few=12, share=0.01)
 
 
 async def test_whatever_is_sent_to_a_page_it_is_no_error_of_ours_and_none_of_it_is_obeyed(
@@ -139,7 +139,7 @@ async def test_whatever_is_sent_to_a_page_it_is_no_error_of_ours_and_none_of_it_
                 assert "<script>secret" not in answer.text
                 assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
 
-            await asyncio.to_thread(tries, asked, harmless, few=40, share=0.01)
+            await asyncio.to_thread(tries, asked, harmless, few=25, share=0.01)
 
 
 async def test_a_form_of_any_bytes_is_refused_as_one_that_is_not_ours(database):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vignettes.runtime.parts import Piece, Together
 from vignettes.runtime.settings import ConfigurationError, variable
+from vignettes.services.trusting import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ async def auditing(built: "Process") -> "Running":
         folder.prepare()
     except (OSError, WrongLedgerKey) as error:
         raise ConfigurationError(f"{variable('heads_folder')}: {error}") from None
-    client = await built.stack.enter_async_context(httpx.AsyncClient(timeout=10.0))
+    client = await built.stack.enter_async_context(httpx.AsyncClient(timeout=10.0, verify=trusted()))
     conninfo = built.conninfo("vignettes_ledger", "ledger")
     keeping = Keeping(conninfo, key, settings.ledger_origin, folder, settings.head_seconds)
     await _answer_auditors(built, key.public_key())

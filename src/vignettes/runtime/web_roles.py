@@ -12,6 +12,7 @@ from vignettes.runtime.keys import secret_text
 from vignettes.runtime.money_roles import webhooks
 from vignettes.runtime.parts import Together
 from vignettes.runtime.staffing import session_key
+from vignettes.services.trusting import trusted
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
@@ -126,7 +127,9 @@ async def _openid(built: "Process", tokens: "Tokens") -> "OpenId | None":
         settings.openid_scopes,
         f"{settings.public_url}/sign-in/openid/done",
     )
-    http = await built.stack.enter_async_context(httpx.AsyncClient(timeout=_PROVIDER_SECONDS))
+    http = await built.stack.enter_async_context(
+        httpx.AsyncClient(timeout=_PROVIDER_SECONDS, verify=trusted())
+    )
     rules = Rules(
         settings.openid_name_claim, settings.openid_roles_claim, roles_by_group(settings.openid_roles)
     )

@@ -9,6 +9,7 @@ import httpx
 from vignettes.services.authorities import Authority, files
 from vignettes.services.authorities.files import EVERYWHERE, AuthorityFile, AuthorityFileError
 from vignettes.services.authorities.http import HttpAuthority
+from vignettes.services.trusting import trusted
 
 
 class Authorities:
@@ -51,5 +52,8 @@ def _client(
     headers = form.headers_with_secrets(environment)
     # One connection more than calls: a question about a document may come while all register.
     return httpx.AsyncClient(
-        base_url=url, headers=headers, limits=httpx.Limits(max_connections=form.limits.concurrency + 1)
+        base_url=url,
+        headers=headers,
+        limits=httpx.Limits(max_connections=form.limits.concurrency + 1),
+        verify=trusted(),
     )

@@ -12,6 +12,7 @@ from vignettes.services.notices.comgate import Account, Comgate
 from vignettes.services.notices.files import AskedForm, ProviderFileError, SigningForm
 from vignettes.services.notices.signed_json import SignedJson
 from vignettes.services.notices.stripe import Stripe
+from vignettes.services.trusting import trusted
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def connected(
 
     `now` in Unix seconds is the world's clock, also where a sandbox moves ours: providers sign by it.
     """
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=trusted()) as client:
         yield {
             name: _provider(name, form, lambda secret: secret.revealed(path.parent, environment), client, now)
             for name, form in files.read(path).items()
