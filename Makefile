@@ -88,6 +88,10 @@ growth: $(VENV)/installed-dev ## Compare commands and views on a log of a millio
 burst: $(VENV)/installed-dev ## Measure 100,000 orders that are all due at noon (ORDERS=20000 for fewer)
 	@$(BIN)/python -m benchmarks --only W5 $(if $(ORDERS),--due $(ORDERS))
 
+.PHONY: scaling
+scaling: $(VENV)/installed-dev ## Measure commands, views and noon with 1, 2 and 4 processes
+	@$(BIN)/python -m benchmarks.scaling
+
 .PHONY: matching
 matching: $(VENV)/installed-dev ## Match 100,000 noisy payments against a million orders (ORDERS=50000 for fewer)
 	@$(BIN)/python -m benchmarks --only W9 $(if $(ORDERS),--waiting $(ORDERS))

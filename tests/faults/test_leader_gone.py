@@ -31,7 +31,7 @@ def leavings():
 
 
 @pytest.fixture
-def quorum(tmp_path, leavings):
+def quorum(tmp_path):
     quorum = Quorum(tmp_path / "quorum", [(name, None) for name in ("a", "b", "c")])
     try:
         quorum.start()
@@ -41,7 +41,7 @@ def quorum(tmp_path, leavings):
 
 
 @pytest.mark.fault(7)
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("leavings", "quiet")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 async def test_events_go_on_when_the_leader_of_their_stream_dies(
     database, orders, quorum, seed, record, monkeypatch
