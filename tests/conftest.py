@@ -19,7 +19,7 @@ from vignettes.runtime.embedded import EmbeddedNats, EmbeddedPostgres
 _MEMORY = Path("/dev/shm")  # a file system, not a name that others could take
 _ENOUGH_BYTES = 4 << 30
 #: Of no use to servers whose data live as long as the tests: each would cost a part of every test.
-_UNSAFE = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+_UNSAFE = ("fsync = off", "autovacuum = off")
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,10 @@ WITH ours AS ({_OURS}), words (word) AS (
     WHERE connamespace IN (SELECT oid FROM ours)
     UNION ALL SELECT concat_ws(' ', attrelid, attname, atttypid, attnotnull, attisdropped, attacl)
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE c.relnamespace IN (SELECT oid FROM ours)
+    UNION ALL SELECT concat_ws(' ', r.oid, ev_class, ev_enabled, md5(ev_action::text))
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class WHERE c.relnamespace IN (SELECT oid FROM ours)
+    UNION ALL SELECT concat_ws(' ', d.oid, adrelid, adnum, md5(adbin::text))
+    FROM pg_attrdef d JOIN pg_class c ON c.oid = adrelid WHERE c.relnamespace IN (SELECT oid FROM ours)
     UNION ALL SELECT concat_ws(' ', defaclrole, defaclnamespace, defaclobjtype, defaclacl) FROM pg_default_acl
     UNION ALL SELECT concat_ws(' ', setrole, setconfig) FROM pg_db_role_setting
     WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
