@@ -31,7 +31,7 @@ def looked(*packages):
 def test_every_version_has_hashes_and_no_lock_names_where_it_comes_from(lock):
     text = lock.read_text()
     pinned = re.findall(r"^[\w.-]+==\S+.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert len(pinned) > 2
+    assert pinned
     assert [each.split()[0] for each in pinned if "--hash=sha256:" not in each] == []
     assert re.findall(r"https?://|index-url|find-links|trusted-host", text) == []
 
