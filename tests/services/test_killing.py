@@ -28,7 +28,6 @@ KILLS = 3
 #: What died while it worked on an order keeps it for a few seconds: as long as a slow answer takes, and a little.
 LIMITS = "[limits]\ntimeout_seconds = 3\nrate_per_minute = 60000\nburst = 2000"
 LAST_WORD_SECONDS = 10
-ROLES = ("ordering", "projecting", "deadlines", "registration", "sandbox")
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def data_dir():
 
 @asynccontextmanager
 async def running(data_dir):
-    """Run what orders need until they are registered, each role as a process; give what to ask and whom to kill."""
+    """Run every role as a process of its own, and give what to ask and whom to kill."""
     settings = load_settings(
         data_dir=data_dir,
         sandbox=True,
@@ -50,7 +49,8 @@ async def running(data_dir):
         log_format="json",
         authorities_dir=impatient(data_dir / "authorities", LIMITS),
     )
-    async with instance(settings, ROLES) as started:
+    async with instance(settings) as started:
+        await started.until_ready()
         client = await nats.connect(started.settings.nats_url)
         idle = asyncio.get_running_loop().create_future()
         try:
