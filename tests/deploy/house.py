@@ -148,7 +148,12 @@ class House:
     def check(self) -> None:
         """Hold that all that was noted, one thing after the other, lets exactly those alerts fire."""
         fired = firing(self.promtool, self.folder, *self.found)
-        assert fired == [set(), *self.expected]
+        wrong = [
+            (number, fire, meant)
+            for number, (fire, meant) in enumerate(zip(fired, [set(), *self.expected], strict=True))
+            if fire != meant
+        ]
+        assert not wrong, f"scrape, what fires by it, what should: {wrong}"
 
     # --- what the runbook says
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nats
@@ -110,6 +111,8 @@ class House:
     heard: dict = field(default_factory=dict)
     #: Whose death was not our doing.
     ended: list = field(default_factory=list)
+    #: When somebody was killed or stopped, by the real clock, and who: the names of roles, or of a server.
+    strikes: list = field(default_factory=list)
     is_over: bool = False
     _killed: set = field(default_factory=set)
 
@@ -149,8 +152,18 @@ class House:
                 await replies.unsubscribe()
             await asyncio.sleep(_LOOK_SECONDS)
 
+    def note(self, *struck):
+        """Put on record who is killed or stopped now."""
+        self.strikes.append((datetime.now(UTC), struck))
+
+    def kill_server(self, server):
+        """End PostgreSQL or NATS as a power cut would."""
+        self.note(server.name)
+        os.kill(server.pid, signal.SIGKILL)
+
     def kill(self, pid):
         """End a process as a power cut would."""
+        self.note(*(role for member in self.members if member.pid == pid for role in member.roles))
         self._killed.add(pid)
         os.kill(pid, signal.SIGKILL)
 

@@ -1,8 +1,6 @@
 """Kills with -9, one after the other and some at once: any role, PostgreSQL, NATS. And how soon all goes on."""
 
 import asyncio
-import os
-import signal
 import time
 from collections import Counter
 
@@ -45,7 +43,7 @@ class Kills:
         servers = [each for each in self._house.servers if each.running]
         if servers and self._chance.random() < _SHARE_OF_SERVERS:
             server = self._chance.choice(servers)
-            os.kill(server.pid, signal.SIGKILL)
+            self._house.kill_server(server)
             self.met[server.name] += 1
             return None
         member = self._chance.choice([each for each in self._house.members if each.pid is not None])

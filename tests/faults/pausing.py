@@ -53,6 +53,7 @@ class Pauses:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _pause(self, member, pid, length):
+        self._house.note(*member.roles)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
         self.lengths.append(length)

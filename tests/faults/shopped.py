@@ -1,15 +1,20 @@
 """Customers in a house: they shop while a block runs, and in the end the checker looks at all there is."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from eventstore_helpers import ask
 from faults.casefile import check, collect
 from faults.clients import Clients
+from faults.unanswered import lost_replies
 from faults.year.world import Eye
 from service import until
 
 #: By the real clock, for each instant at which something is due.
 _RESTS_WITHIN_SECONDS = 120
+_AHEAD = "SELECT extract(epoch FROM clock.now() - clock_timestamp())"
 _DUE = "SELECT min(due_at) AS at FROM view.deadlines WHERE purpose = 'registration' AND ended_at IS NULL"
 #: Everything that was due has happened, everybody knows of it, and all of it has left.
 _UNDER_WAY = """
@@ -29,6 +34,8 @@ class Life:
         self._folder = folder
         self.clients = Clients(house.settings.nats_url, seed, folder / "journal.jsonl", per_second)
         self.report = None
+        self._ahead = timedelta(0)
+        self._second_copies = 0
 
     @asynccontextmanager
     async def shopping(self):
@@ -41,6 +48,8 @@ class Life:
         finally:
             over.set()
             await running
+            [(seconds,)] = ask(self._house.settings.database_url, _AHEAD)
+            self._ahead = timedelta(seconds=float(seconds))
         assert self.clients.unsettled == set(), "somebody was never told what became of a command"
 
     async def judged(self, *, moved_on=True, **more):
@@ -48,8 +57,15 @@ class Life:
         if moved_on:
             await passed(self._house.settings.database_url)
         folder = await collect(self._house, self.clients, self._folder, **more)
+        self._name_lost_replies(folder)
         self.report = await asyncio.to_thread(check, folder)
         return self.report
+
+    def _name_lost_replies(self, folder):
+        messages = json.loads((folder / "inbox.json").read_text())["messages"]
+        lost = lost_replies(messages, self._house.strikes, self._ahead)
+        self._second_copies = sum(each["message_id"] in lost for each in messages) - len(lost)
+        (folder / "smtp.json").write_text(json.dumps(sorted(lost)))
 
     def figures(self):
         """Return what a record says of it."""
@@ -57,6 +73,7 @@ class Life:
         return {
             "lost": report.lost,
             "doubled": report.doubled,
+            "same_id": self._second_copies,
             "broken": report.broken,
             "commands": self.clients.settled,
             "looked_at": report.counts,

@@ -3,6 +3,7 @@
 import random
 import statistics
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from faults.house import FEW, MANY, house
 from faults.killing import Kills
 from faults.pausing import Pauses
 from faults.shopped import Life
+from faults.unanswered import lost_replies
 
 KILLED = "kill -9 of any role, PostgreSQL or NATS, under load"
 STOPPED = "SIGSTOP of any role, many at once, under load"
@@ -18,6 +20,39 @@ PER_SECOND = 2
 LIMIT_SECONDS = 60.0
 KILLS, EVERY_SECONDS = 200, 0.5  # a recovery takes longer: six of them are waited for at a time, no more
 PAUSES, LONGEST_SECONDS, PAUSED_WITHIN_SECONDS = 300, 120.0, 560.0
+
+
+STRUCK_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("struck", "before", "between", "is_lost"),
+    [
+        ("mailing", 0.1, 9.0, True),
+        ("postgres", 0.1, 9.0, True),
+        ("sandbox", 0.1, 9.0, True),
+        ("payments", 0.1, 9.0, False),
+        ("mailing", 6.0, 9.0, False),  # long after the first copy: its reply was on record
+        ("mailing", 0.1, 0.05, False),  # the second was there before
+        ("mailing", -0.1, 9.0, False),  # the first came after it
+    ],
+)
+def test_a_second_copy_needs_a_strike_that_takes_the_reply(struck, before, between, is_lost):
+    ahead = timedelta(days=400)
+    first = STRUCK_AT + ahead - timedelta(seconds=before)
+    copies = [first, first + timedelta(seconds=between)]
+    mails = [{"message_id": "<1>", "received_at": each.isoformat()} for each in copies]
+    only = {"message_id": "<2>", "received_at": first.isoformat()}
+    found = lost_replies([*mails, only], [(STRUCK_AT, ("web", struck))], ahead)
+    assert found == ({"<1>"} if is_lost else set())
+
+
+def test_of_three_copies_each_but_the_last_needs_a_strike_of_its_own():
+    times = [STRUCK_AT + timedelta(seconds=each) for each in (0, 10, 20)]
+    mails = [{"message_id": "<1>", "received_at": each.isoformat()} for each in times]
+    strikes = [(each + timedelta(seconds=1), ("mailing",)) for each in times[:2]]
+    assert lost_replies(mails, strikes, timedelta(0)) == {"<1>"}
+    assert lost_replies(mails, strikes[:1], timedelta(0)) == set()
 
 
 def _recovery(seconds):

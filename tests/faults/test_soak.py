@@ -66,7 +66,7 @@ class Troubles:
     async def kill_a_server(self):
         server = self._chance.choice(self._running.servers)
         if server.running:
-            os.kill(server.pid, signal.SIGKILL)
+            self._running.kill_server(server)
 
 
 @pytest.mark.faults
