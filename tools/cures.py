@@ -174,7 +174,9 @@ def _all(wanted: list[Cure], console: Console) -> list[Seen]:
 def _table(seen: list[Seen]) -> Table:
     table = Table("trap", "tests", "without its cure", "s")
     for each in seen:
-        word = {_RED: "red", _GREEN: "[bold]GREEN[/]"}.get(each.code, f"[bold]{each.code}: {each.last}[/]")
+        word = {_RED: f"red: {each.last}", _GREEN: "[bold]GREEN[/]"}.get(
+            each.code, f"[bold]{each.code}: {each.last}[/]"
+        )
         table.add_row(each.cure.trap, each.tests, word, f"{each.seconds:.0f}")
     return table
 

@@ -126,6 +126,7 @@ async def test_a_house_whose_disk_is_full_again_and_again(data_dir, server, seed
             async with life.shopping() as clients:
                 await until(lambda: _have_begun(clients), LIMIT_SECONDS)
                 for _ in range(ROUNDS):
+                    running.note(server)
                     disk.fill()
                     if server == "postgres":
                         waited.append(await _told_so(running, chance))
