@@ -314,6 +314,14 @@ def test_a_broken_connection_is_noticed_before_the_next_command(database):
     appender.close()
 
 
+def test_a_broken_connection_of_the_pool_is_not_handed_out(database, orders):
+    """An order that is saved by itself goes over the pool, and is never tried again."""
+    record(orders, an_order())
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert ask(database, f"SELECT pg_terminate_backend(pid, 10000) {others}")
+    assert len(record(orders, an_order())) == 1
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_connection_has_a_role_and_limits(database, role):
     """Nothing waits for ever, and nobody works with the rights of the login."""

@@ -282,3 +282,14 @@ class Contender:
             await self._following.advance()
         except LeaseLost:
             self._following = None
+
+
+async def test_a_note_that_refers_to_an_edition_holds_up_no_writer(two, database):
+    """A foreign key locks the key of the row that it refers to, until the transaction of the note ends."""
+    one, _other = two
+    edition = live(database, VIEW, "id")
+    with psycopg.connect(database) as noting:
+        noting.execute("INSERT INTO view.checks (edition) VALUES (%s)", (edition,))
+        await one._connection.execute("SET lock_timeout = '1s'")
+        assert [each.id for each in await one._leases.confirm([edition])] == [edition]
+        noting.rollback()
