@@ -48,7 +48,7 @@ class Life:
         finally:
             over.set()
             await running
-            [(seconds,)] = ask(self._house.settings.database_url, _AHEAD)
+            [seconds] = ask(self._house.settings.database_url, _AHEAD)
             self._ahead = timedelta(seconds=float(seconds))
         assert self.clients.unsettled == set(), "somebody was never told what became of a command"
 

@@ -408,3 +408,28 @@ async def test_a_subscription_is_known_to_the_server_before_it_counts(nats_serve
     await client.close()
     said = b"".join(written)
     assert said.index(b"SUB anything") < said.rindex(b"PING")
+
+
+async def test_a_message_that_could_not_be_sent_takes_no_place_of_the_next_ones(nats_server):
+    """nats-py has places for so many acknowledgements, and never frees that of a message which it failed to send."""
+    client = await nats.connect(
+        nats_server.url, pending_size=0, max_reconnect_attempts=-1, reconnect_time_wait=0.05
+    )
+    jetstream = client.jetstream(publish_async_max_pending=2)
+    await jetstream.add_stream(StreamConfig(name=events.STREAM, subjects=[events.SUBJECTS]))
+    publisher = publishing.PublishedView(jetstream)
+    publisher._waiting.append((events.SUBJECTS.replace(">", "one"), {}, b"{}"))
+    nats_server.stop()
+    await until(lambda: _is(client.is_reconnecting))
+    for _ in range(3):
+        with pytest.raises(Interrupted):
+            await publisher.settle()
+    nats_server.start()
+    await until(lambda: _is(client.is_connected))
+    await publisher.settle()
+    assert (await jetstream.stream_info(events.STREAM)).state.messages == 1
+    await client.close()
+
+
+async def _is(so):
+    return so
