@@ -125,7 +125,7 @@ class House:
                 for member in self.members:
                     if member.pid is None:
                         member.pid = self.starting.start(member.roles, env)
-                    elif not self.starting.is_alive(member.pid):
+                    elif not self.lives(member):
                         if member.pid not in self._killed:
                             self.ended.append(member.roles)
                         member.pid = None
@@ -166,6 +166,10 @@ class House:
         self.note(*(role for member in self.members if member.pid == pid for role in member.roles))
         self._killed.add(pid)
         os.kill(pid, signal.SIGKILL)
+
+    def lives(self, member):
+        """Tell whether somebody is in this place now."""
+        return member.pid is not None and self.starting.is_alive(member.pid)
 
     async def answers(self, member, since, seconds=300):
         """Wait until a process in this place has been heard of, in all its roles, since a moment."""

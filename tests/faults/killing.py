@@ -46,7 +46,8 @@ class Kills:
             self._house.kill_server(server)
             self.met[server.name] += 1
             return None
-        member = self._chance.choice([each for each in self._house.members if each.pid is not None])
+        # One that died a moment ago may still be waiting for its successor.
+        member = self._chance.choice([each for each in self._house.members if self._house.lives(each)])
         self._house.kill(member.pid)
         self.met.update(member.roles)
         return member

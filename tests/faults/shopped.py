@@ -18,11 +18,11 @@ _AHEAD = "SELECT extract(epoch FROM clock.now() - clock_timestamp())"
 _DUE = "SELECT min(due_at) AS at FROM view.deadlines WHERE purpose = 'registration' AND ended_at IS NULL"
 #: Everything that was due has happened, everybody knows of it, and all of it has left.
 _UNDER_WAY = """
-SELECT (SELECT count(*) FROM read.projection_lag WHERE events_behind > 0)
-     + (SELECT count(*) FROM read.ledger_lag WHERE events_behind > 0)
-     + (SELECT count(*) FROM read.emails WHERE state IN ('waiting', 'retrying'))
-     + (SELECT count(*) FROM view.order_status WHERE status = 'registering')
-     + (SELECT count(*) FROM view.deadlines WHERE ended_at IS NULL AND due_at <= clock.now()) AS things
+SELECT (SELECT count(*) FROM read.projection_lag WHERE events_behind > 0) AS views_behind,
+       (SELECT count(*) FROM read.ledger_lag WHERE events_behind > 0) AS ledgers_behind,
+       (SELECT count(*) FROM read.emails WHERE state IN ('waiting', 'retrying')) AS mails_to_send,
+       (SELECT count(*) FROM view.order_status WHERE status = 'registering') AS registrations,
+       (SELECT count(*) FROM view.deadlines WHERE ended_at IS NULL AND due_at <= clock.now()) AS due
 """
 
 
@@ -93,7 +93,14 @@ async def passed(database):
 
 
 async def _rests(eye):
-    async def look():
-        return (await eye.one(_UNDER_WAY)).things == 0
+    seen = None
 
-    await until(look, _RESTS_WITHIN_SECONDS)
+    async def look():
+        nonlocal seen
+        seen = await eye.one(_UNDER_WAY)
+        return not any(seen)
+
+    try:
+        await until(look, _RESTS_WITHIN_SECONDS)
+    except AssertionError:
+        raise AssertionError(f"no rest within {_RESTS_WITHIN_SECONDS} s: {seen}") from None
