@@ -8,7 +8,7 @@ from datetime import timedelta
 from eventstore_helpers import ask
 from faults.casefile import check, collect
 from faults.clients import Clients
-from faults.unanswered import lost_replies
+from faults.unanswered import lost_replies, put_on_record
 from faults.year.world import Eye
 from service import until
 
@@ -63,7 +63,7 @@ class Life:
 
     def _name_lost_replies(self, folder):
         messages = json.loads((folder / "inbox.json").read_text())["messages"]
-        lost = lost_replies(messages, self._house.strikes, self._ahead)
+        lost = lost_replies(messages, self._house.strikes, self._ahead, put_on_record(self._house.log))
         self._second_copies = sum(each["message_id"] in lost for each in messages) - len(lost)
         (folder / "smtp.json").write_text(json.dumps(sorted(lost)))
 

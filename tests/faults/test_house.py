@@ -11,7 +11,7 @@ from faults.house import FEW, MANY, house
 from faults.killing import Kills
 from faults.pausing import Pauses
 from faults.shopped import Life
-from faults.unanswered import lost_replies
+from faults.unanswered import lost_replies, put_on_record
 
 KILLED = "kill -9 of any role, PostgreSQL or NATS, under load"
 STOPPED = "SIGSTOP of any role, many at once, under load"
@@ -23,36 +23,41 @@ PAUSES, LONGEST_SECONDS, PAUSED_WITHIN_SECONDS = 300, 120.0, 560.0
 
 
 STRUCK_AT = datetime(2026, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=400)
+
+
+def copies(*seconds):
+    """Return what the inbox tells of one mail whose copies came so long after the strike; and of another mail."""
+    times = [(STRUCK_AT + AHEAD + timedelta(seconds=each)).isoformat() for each in seconds]
+    ids = ["<a.1.placed@b>"] * len(times) + ["<a.2.placed@b>"]
+    return [{"message_id": id_, "received_at": at} for id_, at in zip(ids, [*times, times[0]], strict=True)]
 
 
 @pytest.mark.parametrize(
-    ("struck", "before", "between", "is_lost"),
+    ("struck", "came", "recorded", "is_lost"),
     [
-        ("mailing", 0.1, 9.0, True),
-        ("postgres", 0.1, 9.0, True),
-        ("sandbox", 0.1, 9.0, True),
-        ("payments", 0.1, 9.0, False),
-        ("mailing", 6.0, 9.0, False),  # long after the first copy: its reply was on record
-        ("mailing", 0.1, 0.05, False),  # the second was there before
-        ("mailing", -0.1, 9.0, False),  # the first came after it
+        ("mailing", (-0.1, 9.0), 2, True),
+        ("postgres", (0.1, 9.0), 2, True),  # stamped when the database was there again
+        ("sandbox", (-0.1, 9.0), 2, True),
+        ("payments", (-0.1, 9.0), 2, False),
+        ("mailing", (-0.1, 9.0), 3, False),  # both were put on record: nobody's reply was lost
+        ("mailing", (-6.0, 9.0), 2, False),  # long after the first copy
+        ("mailing", (6.0, 9.0), 2, False),  # long before it
+        ("mailing", (-0.2, -0.1), 2, False),  # the second was there already
+        ("mailing", (-0.1, 9.0, 20.0), 2, False),  # the second has no strike of its own
     ],
 )
-def test_a_second_copy_needs_a_strike_that_takes_the_reply(struck, before, between, is_lost):
-    ahead = timedelta(days=400)
-    first = STRUCK_AT + ahead - timedelta(seconds=before)
-    copies = [first, first + timedelta(seconds=between)]
-    mails = [{"message_id": "<1>", "received_at": each.isoformat()} for each in copies]
-    only = {"message_id": "<2>", "received_at": first.isoformat()}
-    found = lost_replies([*mails, only], [(STRUCK_AT, ("web", struck))], ahead)
-    assert found == ({"<1>"} if is_lost else set())
+def test_a_second_copy_needs_a_strike_that_takes_the_reply(struck, came, recorded, is_lost):
+    said = Counter({("a", "placed"): recorded})
+    found = lost_replies(copies(*came), [(STRUCK_AT, ("web", struck))], AHEAD, said)
+    assert found == ({"<a.1.placed@b>"} if is_lost else set())
 
 
-def test_of_three_copies_each_but_the_last_needs_a_strike_of_its_own():
-    times = [STRUCK_AT + timedelta(seconds=each) for each in (0, 10, 20)]
-    mails = [{"message_id": "<1>", "received_at": each.isoformat()} for each in times]
-    strikes = [(each + timedelta(seconds=1), ("mailing",)) for each in times[:2]]
-    assert lost_replies(mails, strikes, timedelta(0)) == {"<1>"}
-    assert lost_replies(mails, strikes[:1], timedelta(0)) == set()
+def test_what_the_mailer_puts_on_record_is_counted(tmp_path):
+    log = tmp_path / "log"
+    sent = '{"event": "mail.sent", "order_id": "a", "kind": "placed"}\n'
+    log.write_text(sent + '{"event": "roles.started"}\nTraceback\n' + sent)
+    assert put_on_record(log) == {("a", "placed"): 2}
 
 
 def _recovery(seconds):
