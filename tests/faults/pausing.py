@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 SHORTEST_SECONDS = 1.0
 #: How long a process may need, on cores that are full, until it answers again.
@@ -13,6 +14,8 @@ _LIMIT_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.05
 #: The sandbox is the world around us, whose authority would be down as long; that is another test.
 _OF_THE_WORLD = "sandbox"
+#: Who has to be there for a start: its event, the view of what is due, its trigger, and who takes that.
+_TO_START = ("ordering", "projecting", "deadlines", "registration")
 
 
 class Pauses:
@@ -27,6 +30,8 @@ class Pauses:
         #: After how many seconds each answered again, or its successor did.
         self.seconds = []
         self.most_at_once = 0
+        #: By place: from when until when whoever is there stood still, by the real clock.
+        self._still = []
 
     async def run(self, times, within):
         """Stop processes so often, the last of them after so many seconds."""
@@ -54,6 +59,7 @@ class Pauses:
 
     async def _pause(self, member, pid, length):
         self._house.note(*member.roles)
+        place, begun = self._house.members.index(member), datetime.now(UTC)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
         self.lengths.append(length)
@@ -63,4 +69,38 @@ class Pauses:
         again = time.monotonic()
         await self._house.answers(member, again, _LIMIT_SECONDS)
         self.seconds.append(time.monotonic() - again)
-        self._stopped.remove(self._house.members.index(member))
+        self._still.append((place, begun, datetime.now(UTC)))
+        self._stopped.remove(place)
+
+    def absences(self, ahead):
+        """Return when nobody could start a registration, as a case says it: by the service's clock, so far ahead."""
+        roles = [member.roles for member in self._house.members]
+        return [
+            {"from": (begun + ahead).isoformat(), "until": (until + ahead).isoformat()}
+            for begun, until in absent(roles, self._still)
+        ]
+
+
+def absent(roles, still):
+    """Return the times at which all who have a role that a start needs stood still.
+
+    `roles`: of each place; `still`: place, from, until. Times may overlap.
+    """
+    found = []
+    for role in _TO_START:
+        places = {place for place, known in enumerate(roles) if role in known}
+        changes = sorted(
+            (at, change, place)
+            for place, begun, until in still
+            if place in places
+            for at, change in ((begun, 1), (until, -1))
+        )
+        standing, since = 0, None
+        for at, change, _ in changes:
+            standing += change
+            if standing == len(places):
+                since = at
+            elif since is not None:
+                found.append((since, at))
+                since = None
+    return found

@@ -34,7 +34,8 @@ class Life:
         self._folder = folder
         self.clients = Clients(house.settings.nats_url, seed, folder / "journal.jsonl", per_second)
         self.report = None
-        self._ahead = timedelta(0)
+        #: How far the service's clock was ahead of the real one while they shopped.
+        self.ahead = timedelta(0)
         self._second_copies = 0
 
     @asynccontextmanager
@@ -49,7 +50,7 @@ class Life:
             over.set()
             await running
             [seconds] = ask(self._house.settings.database_url, _AHEAD)
-            self._ahead = timedelta(seconds=float(seconds))
+            self.ahead = timedelta(seconds=float(seconds))
         assert self.clients.unsettled == set(), "somebody was never told what became of a command"
 
     async def judged(self, *, moved_on=True, **more):
@@ -63,7 +64,7 @@ class Life:
 
     def _name_lost_replies(self, folder):
         messages = json.loads((folder / "inbox.json").read_text())["messages"]
-        lost = lost_replies(messages, self._house.strikes, self._ahead, put_on_record(self._house.log))
+        lost = lost_replies(messages, self._house.strikes, self.ahead, put_on_record(self._house.log))
         self._second_copies = sum(each["message_id"] in lost for each in messages) - len(lost)
         (folder / "smtp.json").write_text(json.dumps(sorted(lost)))
 

@@ -9,7 +9,7 @@ import pytest
 
 from faults.house import FEW, MANY, house
 from faults.killing import Kills
-from faults.pausing import Pauses
+from faults.pausing import Pauses, absent
 from faults.shopped import Life
 from faults.unanswered import lost_replies, put_on_record
 
@@ -58,6 +58,19 @@ def test_what_the_mailer_puts_on_record_is_counted(tmp_path):
     sent = '{"event": "mail.sent", "order_id": "a", "kind": "placed"}\n'
     log.write_text(sent + '{"event": "roles.started"}\nTraceback\n' + sent)
     assert put_on_record(log) == {("a", "placed"): 2}
+
+
+def test_a_start_is_late_with_reason_when_all_who_have_a_role_stand_still():
+    times = [STRUCK_AT + timedelta(seconds=each) for each in range(10)]
+    roles = [("ordering", "web"), ("ordering",), ("deadlines",), ("mailing",)]
+    still = [
+        (0, times[0], times[4]),
+        (1, times[2], times[6]),
+        (3, times[0], times[9]),
+        (2, times[7], times[8]),
+    ]
+    assert absent(roles, still) == [(times[2], times[4]), (times[7], times[8])]
+    assert absent(roles, still[1:3]) == []
 
 
 def _recovery(seconds):
@@ -117,7 +130,8 @@ async def test_three_hundred_pauses(data_dir, seed, record):
         async with life.shopping():
             pauses = Pauses(running, random.Random(seed), LONGEST_SECONDS)
             await pauses.run(PAUSES, PAUSED_WITHIN_SECONDS)
-        report = await life.judged()
+        absences = pauses.absences(life.ahead)
+        report = await life.judged(outages=absences)
     record(
         test=3,
         faults=PAUSES,
@@ -126,6 +140,7 @@ async def test_three_hundred_pauses(data_dir, seed, record):
         **life.figures(),
         seconds_stopped=f"{sum(pauses.lengths):.0f} in all, {max(pauses.lengths):.0f} at most",
         most_at_once=pauses.most_at_once,
+        nobody_there_to_start=len(absences),
         ended_by_themselves=_times(running.ended),
     )
     assert report.whole, report.text
