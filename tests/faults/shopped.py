@@ -12,8 +12,8 @@ from faults.unanswered import lost_replies, put_on_record
 from faults.year.world import Eye
 from service import until
 
-#: By the real clock, for each instant at which something is due.
-_RESTS_WITHIN_SECONDS = 120
+#: By the real clock, for each instant at which something is due: a trigger that led to nothing is sent again after 130.
+_RESTS_WITHIN_SECONDS = 180
 _AHEAD = "SELECT extract(epoch FROM clock.now() - clock_timestamp())"
 _DUE = "SELECT min(due_at) AS at FROM view.deadlines WHERE purpose = 'registration' AND ended_at IS NULL"
 #: Everything that was due has happened, everybody knows of it, and all of it has left.
