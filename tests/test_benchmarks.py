@@ -96,6 +96,7 @@ def stand(points: list, workload: str = "W1", size: int = 1_000_000) -> dict:
     }
 
 
+@pytest.mark.thorough
 def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):
     found = bench(tmp_path, "--only", "W2")
     assert measured(found) == {
@@ -116,6 +117,7 @@ def test_a_lone_client_is_measured_beside_an_insert_and_a_round_trip(tmp_path):
     assert not (tmp_path / "found.svg").exists(), "there are no clients to draw curves over"
 
 
+@pytest.mark.thorough
 @pytest.mark.scale
 @pytest.mark.timeout(220)  # a little more than `bench` gives it
 def test_views_are_built_and_followed_beside_the_runner(tmp_path):
@@ -136,6 +138,7 @@ def test_views_are_built_and_followed_beside_the_runner(tmp_path):
     assert all(goal["ours"] for goal in found["goals"])
 
 
+@pytest.mark.thorough
 @pytest.mark.scale
 @pytest.mark.timeout(220)  # a little more than `bench` gives it
 def test_queries_are_measured_with_their_plan(tmp_path):
@@ -155,6 +158,7 @@ def test_queries_are_measured_with_their_plan(tmp_path):
     assert not any(goal["spoilt"] for goal in found["goals"]), "rows are found by their keys"
 
 
+@pytest.mark.thorough
 @pytest.mark.scale
 def test_many_clients_are_measured_beside_the_alternatives_and_the_limits(tmp_path):
     found = bench(tmp_path, "--only", "W1", "--clients", "1,8")
@@ -173,6 +177,7 @@ def test_many_clients_are_measured_beside_the_alternatives_and_the_limits(tmp_pa
     assert (tmp_path / "found.svg").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.scale
 def test_a_log_that_is_long_is_measured_beside_one_that_is_empty(tmp_path):
     found = bench(tmp_path, "--only", "W10", "--events", "4000")

@@ -5,12 +5,17 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from accessible import is_for_everybody
 from browsing import DESKTOP
 from order_states import issued, scheduled, unreachable
 from service import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+#: In the suite the other way is gone where it counts most; `make thorough` goes it everywhere.
+without_scripts = pytest.param(False, id="no scripts", marks=pytest.mark.thorough)
+with_and_without_scripts = pytest.mark.parametrize(
+    "scripts", [pytest.param(True, id="scripts"), without_scripts]
+)
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/o/\S+")
 
@@ -60,6 +65,7 @@ async def test_a_lost_link_is_mailed_to_whoever_knows_plate_and_address(service,
     await expect(page.get_by_text(placed["order_number"]).first).to_be_visible()
 
 
+@pytest.mark.thorough
 @pytest.mark.case(31)
 @with_and_without_scripts
 async def test_whoever_mistyped_the_address_opens_the_page_by_the_payments_reference(
@@ -78,6 +84,7 @@ async def test_whoever_mistyped_the_address_opens_the_page_by_the_payments_refer
     await headline(page, "Waiting for your payment")
 
 
+@pytest.mark.thorough
 async def test_a_stranger_sees_the_same_page_whatever_is_found(service, open_page):
     """To the letter, but for the secrets of the forms."""
     vehicle = {"country": "DE", "plate": "HH-ST 471"}
@@ -112,6 +119,7 @@ async def test_a_mistyped_plate_is_corrected(service, open_page, scripts):
     assert (await recorded(service, placed)).count("DetailsCorrected") == 1
 
 
+@pytest.mark.thorough
 @with_and_without_scripts
 async def test_what_a_dearer_vignette_costs_is_shown_before_it_counts(service, open_page, scripts):
     """CZK 399 are paid; thirty days cost 180 more."""
@@ -130,6 +138,7 @@ async def test_what_a_dearer_vignette_costs_is_shown_before_it_counts(service, o
     await expect(page.get_by_role("heading", name="CZK 180.00")).to_be_visible()
 
 
+@pytest.mark.thorough
 @pytest.mark.case(40)
 async def test_once_it_is_registered_the_page_says_why_not_and_what_is_still_possible(service, open_page):
     placed = await issued(service)
@@ -141,6 +150,7 @@ async def test_once_it_is_registered_the_page_says_why_not_and_what_is_still_pos
 # --- starting it
 
 
+@pytest.mark.thorough
 @pytest.mark.case(34)
 @with_and_without_scripts
 async def test_the_link_to_start_at_once_only_opens_what_a_button_then_does(service, open_page, scripts):
@@ -170,6 +180,7 @@ async def test_starting_in_two_windows_starts_once(service, open_page, scripts):
     assert (await recorded(service, placed)).count("RegistrationStarted") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.case(36)
 async def test_a_start_before_the_payment_is_kept_as_a_wish(service, open_page):
     placed = await service.place()
@@ -184,10 +195,11 @@ async def test_a_start_before_the_payment_is_kept_as_a_wish(service, open_page):
 # --- withdrawing
 
 
-@with_and_without_scripts
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 async def test_withdrawing_takes_two_steps_and_is_acknowledged_by_mail(service, open_page, scripts):
     placed = await scheduled(service)
     page = await open_page(placed["manage_url"], scripts=scripts)
+    await is_for_everybody(page)
     await follow(page, "Withdraw from the contract here")
     await expect(page.get_by_text("You get CZK 399.00 back")).to_be_visible()
     assert "OrderWithdrawn" not in await recorded(service, placed)
@@ -215,6 +227,7 @@ async def test_an_open_page_changes_with_the_order_and_is_not_loaded_again(servi
     assert await page.evaluate("window.isStillTheSame")
 
 
+@pytest.mark.thorough
 async def test_without_scripts_loading_it_again_shows_what_is_new(service, open_page):
     placed = await service.place()
     page = await open_page(placed["manage_url"], scripts=False)
@@ -224,6 +237,7 @@ async def test_without_scripts_loading_it_again_shows_what_is_new(service, open_
     await headline(page, "Paid. We do the rest.")
 
 
+@pytest.mark.thorough
 async def test_what_somebody_types_stays_while_the_page_around_it_changes(service, open_page):
     """Not a letter is lost, nor the place where the next one goes."""
     placed = await unreachable(service)
@@ -236,6 +250,7 @@ async def test_what_somebody_types_stays_while_the_page_around_it_changes(servic
     await expect(box).to_have_value("right@example.com")
 
 
+@pytest.mark.thorough
 async def test_a_page_whose_link_was_renewed_elsewhere_says_so(service, open_page):
     placed = await service.place()
     page = await open_page("/")
@@ -268,6 +283,7 @@ async def test_another_address_gets_the_mails_and_the_page_goes_on_by_its_new_li
     await until(sent_again)
 
 
+@pytest.mark.thorough
 @pytest.mark.case(52)
 @with_and_without_scripts
 async def test_an_address_whose_mails_come_back_is_corrected_where_it_is_told(service, open_page, scripts):
@@ -280,6 +296,7 @@ async def test_an_address_whose_mails_come_back_is_corrected_where_it_is_told(se
     await expect(page.get_by_role("heading", name="Our e-mails do not reach you")).to_have_count(0)
 
 
+@pytest.mark.thorough
 @with_and_without_scripts
 async def test_support_knows_from_the_page_what_a_question_is_about(service, open_page, scripts):
     placed = await scheduled(service)
@@ -297,6 +314,7 @@ async def test_support_knows_from_the_page_what_a_question_is_about(service, ope
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.case(56)
 @with_and_without_scripts
 async def test_support_takes_a_question_of_somebody_who_knows_next_to_nothing(service, open_page, scripts):

@@ -10,7 +10,7 @@ from accessible import cut_off, is_for_everybody
 from browsing import NARROW, PHONE
 from order_states import STATES, awaiting_payment, one_of_each
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 
 #: Their words are long, and look as they should in the two alphabets.
 LANGUAGES = ("de", "bg")

@@ -44,12 +44,14 @@ async def open_ops(service, open_page):
     return open_one
 
 
+@pytest.mark.thorough
 async def test_everybody_can_use_it(waiting, open_ops):
     page = await open_ops(device=PHONE)
     await expect(page.locator("#returned li").first).to_be_visible()
     await is_for_everybody(page)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["#cases h3 a", "#money h3 a", "#held h3 a"])
 async def test_everybody_can_use_what_it_leads_to(waiting, open_ops, where):
     page = await open_ops(device=PHONE)
@@ -58,6 +60,7 @@ async def test_everybody_can_use_what_it_leads_to(waiting, open_ops, where):
     await is_for_everybody(page)
 
 
+@pytest.mark.thorough
 async def test_what_waits_appears_by_itself(service, open_ops):
     """Without a click, and what somebody has opened stays open meanwhile."""
     page = await open_ops()
@@ -69,6 +72,7 @@ async def test_what_waits_appears_by_itself(service, open_ops):
     await expect(page.locator("#live")).to_have_text("live")
 
 
+@pytest.mark.thorough
 async def test_what_is_typed_is_not_taken_away(service, waiting, open_ops):
     """While the page goes on looking, and another list grows."""
     page = await open_ops()
@@ -79,7 +83,7 @@ async def test_what_is_typed_is_not_taken_away(service, waiting, open_ops):
     await expect(page.locator("#money [name=order]").first).to_have_value("V65")
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.thorough)])
 async def test_what_is_pressed_is_done(service, open_ops, scripts):
     """Beside the entry stands why not, and above all what was done, once the entry is gone."""
     placed = await refund_pending(service)
@@ -135,12 +139,14 @@ async def _is_there_anew(page, entry):
     return await entry.count()
 
 
+@pytest.mark.thorough
 async def test_two_days_ahead_are_looked_at_by_a_link(open_ops):
     page = await open_ops(scripts=False)
     await page.locator(".choice a").click()
     await expect(page.locator("#due-title")).to_have_text("Due in the next 48 hours")
 
 
+@pytest.mark.thorough
 async def test_a_viewer_is_shown_what_waits_without_buttons(waiting, open_ops):
     page = await open_ops("viewer")
     await expect(page.locator("#held li").first).to_be_visible()

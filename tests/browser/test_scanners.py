@@ -12,7 +12,7 @@ from eventstore_helpers import ask
 from order_states import one_of_each
 from service import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 
 ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
 #: What nobody fetches over HTTP from us: the way to a person, and what a page or mail carries in itself.

@@ -1,7 +1,7 @@
 """Every alert, fired by its cause in the running service, and ended by the cure that the runbook gives.
 
-Each test has a house of its own, so that none needs another; the causes of one test follow each other in it. The suite
-has one cause of each kind; all of them take minutes, and are what `make faults` runs.
+Each test has a house of its own, so that none needs another; the causes of one test follow each other in it. All
+of them take minutes: `make thorough` runs them.
 """
 
 import base64
@@ -71,22 +71,7 @@ async def test_each_alert_has_its_entry_and_each_entry_its_alert():
             assert f"**{word}.**" in text
 
 
-async def test_one_cause_of_each_kind(house):
-    """The short form of the three below."""
-    house.note(*house.found, *house.found)
-    await every_metric_that_an_alert_names_is_told(house)
-    for cause in (
-        a_role_that_is_missing,
-        an_order_that_a_view_can_not_take_in,
-        a_start_that_is_late,
-        a_bank_file_that_does_not_add_up,
-        a_customer_who_waits_for_an_answer,
-    ):
-        await cause(house)
-    house.check()
-
-
-@pytest.mark.faults
+@pytest.mark.thorough
 async def test_what_may_become_of_the_service_and_its_views(house):
     house.note(*house.found, *house.found)
     await every_metric_that_an_alert_names_is_told(house)
@@ -109,7 +94,7 @@ async def test_what_may_become_of_the_service_and_its_views(house):
     house.check()
 
 
-@pytest.mark.faults
+@pytest.mark.thorough
 async def test_what_may_become_of_promises_and_mails(house):
     for cause in (
         a_start_that_is_late,
@@ -123,7 +108,7 @@ async def test_what_may_become_of_promises_and_mails(house):
     house.check()
 
 
-@pytest.mark.faults
+@pytest.mark.thorough
 async def test_what_may_become_of_money_and_of_people(house):
     for cause in (
         money_that_nobody_has_looked_at,

@@ -93,6 +93,7 @@ def expressions():
     return [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
 
+@pytest.mark.thorough
 async def test_every_query_gives_data(ask):
     """All of them in one test: the service, and who scrapes it, are started for it alone."""
     wanted = expressions()

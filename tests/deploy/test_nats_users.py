@@ -267,6 +267,7 @@ async def test_whoever_was_given_too_much_still_reaches_only_what_is_exported(se
         assert heard.pending_msgs == 0
 
 
+@pytest.mark.thorough
 async def test_the_operator_looks_at_everything(service, cluster, tmp_path):
     """Also at the streams, and at who is there; what the sandbox is warned of is another thing."""
     told = access(cluster, "operations") | {

@@ -26,6 +26,8 @@ from vignettes.runtime.supervisor import keep_running
 FILLED = "the disk of PostgreSQL, or of NATS, filled to the last byte"
 #: PostgreSQL alone has 45 MB from the first day on.
 MEGABYTES = {"postgres": 120, "nats": 40}
+#: In minutes its WAL grows to `max_wal_size` before a part of it is used again: the disk would be full by itself.
+GIGABYTE = 1024
 ROUNDS, LONGEST_SECONDS, PER_SECOND = 20, 10.0, 5
 #: Within this time somebody who asks must know that nothing is recorded now.
 REFUSED_WITHIN_SECONDS = 15.0
@@ -119,7 +121,7 @@ async def _published(jetstream):
 async def test_a_house_whose_disk_is_full_again_and_again(data_dir, server, seed, record):
     """At times in the middle of a segment, at times with none to write to, when PostgreSQL gives up (I1-I10)."""
     chance, recovered, waited = random.Random(seed), [], []
-    with small_disk(data_dir / "disk", MEGABYTES[server]) as disk:
+    with small_disk(data_dir / "disk", MEGABYTES[server] + GIGABYTE) as disk:
         on = (disk.folder, data_dir) if server == "postgres" else (data_dir, disk.folder)
         async with house(data_dir, FEW, on=on) as running:
             life = Life(running, seed, PER_SECOND, data_dir / "case")

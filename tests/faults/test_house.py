@@ -1,6 +1,7 @@
 """The whole service at work while its processes and servers are killed, or stopped: the checker finds it whole."""
 
 import random
+import re
 import statistics
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ KILLS, EVERY_SECONDS = 200, 0.5  # a recovery takes longer: six of them are wait
 PAUSES, LONGEST_SECONDS, PAUSED_WITHIN_SECONDS = 300, 120.0, 560.0
 
 
+#: A sentence of `vignettes` without its address; or the class of an exception that nobody caught.
+_LAST_WORDS = re.compile(r"vignettes: (.*?)(?: at \S+.*)?$|([\w.]*(?:Error|Exception)\w*)(?::|$)")
 STRUCK_AT = datetime(2026, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=400)
 
@@ -115,6 +118,7 @@ async def test_two_hundred_kills(data_dir, seed, record):
         victims=dict(kills.met),
         while_another_was_not_over=kills.overlapping,
         ended_by_themselves=_times(running.ended),
+        with_the_words=_last_words(running.log),
     )
     assert report.whole, report.text
     assert max(kills.seconds) < LIMIT_SECONDS
@@ -142,6 +146,7 @@ async def test_three_hundred_pauses(data_dir, seed, record):
         most_at_once=pauses.most_at_once,
         nobody_there_to_start=len(absences),
         ended_by_themselves=_times(running.ended),
+        with_the_words=_last_words(running.log),
     )
     assert report.whole, report.text
     assert max(pauses.seconds) < LIMIT_SECONDS
@@ -149,3 +154,10 @@ async def test_three_hundred_pauses(data_dir, seed, record):
 
 def _times(ended):
     return dict(Counter(" ".join(roles) for roles in ended))
+
+
+def _last_words(log):
+    """Count the sentences with which processes ended, but for addresses, and uncaught exceptions by their class."""
+    lines = log.read_text(errors="replace").splitlines()
+    told = (_LAST_WORDS.match(line) for line in lines)
+    return dict(Counter(" ".join(filter(None, found.groups())) for found in told if found))

@@ -31,7 +31,7 @@ _WITHIN = (
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(SHORT, id="short"),
+        pytest.param(SHORT, id="short", marks=pytest.mark.thorough),
         pytest.param(100, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )

@@ -11,7 +11,7 @@ from tools.fault_table import KEPT, PAGE, ROOT, Result, results, table, written
 
 TESTS = Path(__file__).parents[1]
 NUMBERS = set(range(1, 16))
-LONG = ("faults", "scale")
+LONG = ("faults", "scale", "thorough")
 #: Decorators and functions that give a test both forms: one marked as long, and one not.
 BOTH = ("sizes",)
 

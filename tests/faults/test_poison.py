@@ -24,7 +24,7 @@ _ORDERS = "SELECT count(DISTINCT originator_id) FROM log.events"
 @pytest.mark.parametrize(
     "number",
     [
-        pytest.param(60, id="short"),
+        pytest.param(60, id="short", marks=pytest.mark.thorough),
         pytest.param(10_000, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )

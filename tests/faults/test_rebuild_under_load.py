@@ -123,7 +123,7 @@ def settings(database, nats_server, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(SHORT, id="short"),
+        pytest.param(SHORT, id="short", marks=pytest.mark.thorough),
         pytest.param(LONG, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )

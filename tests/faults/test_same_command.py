@@ -69,7 +69,7 @@ def settings(database, nats_server, tmp_path):
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(SHORT, id="short"),
+        pytest.param(SHORT, id="short", marks=pytest.mark.thorough),
         pytest.param(LONG, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]),
     ],
 )

@@ -143,9 +143,11 @@ OF_LINES = (Pair.cut, Pair.shut_out, Pair.swallowed)
 
 
 FAULTS = (Pair.killed, Pair.paused, Pair.paused_within_a_transaction, *OF_LINES)
-#: In the suite only the two that are hardest to notice: nobody hangs up.
-_IN_THE_SUITE = (Pair.paused_within_a_transaction, Pair.swallowed)
-_SHORT = [pytest.param(fault, "short", id=f"{fault.__name__}-short") for fault in _IN_THE_SUITE]
+#: Shortly only the two that are hardest to notice: nobody hangs up.
+_SHORT = [
+    pytest.param(Pair.paused_within_a_transaction, "short", id="paused_within_a_transaction-short"),
+    pytest.param(Pair.swallowed, "short", id="swallowed-short", marks=pytest.mark.thorough),
+]
 _LONG = [
     pytest.param(
         fault, "long", id=f"{fault.__name__}-long", marks=[pytest.mark.faults, pytest.mark.timeout(900)]

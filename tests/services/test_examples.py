@@ -63,6 +63,7 @@ async def ran(service, state):
     return said.decode()
 
 
+@pytest.mark.thorough
 async def test_it_sells_vignettes_one_after_the_other_and_handles_each_event_once(service, tmp_path):
     """The second run goes on where the first has ended, by its durable consumer."""
     for _ in range(2):

@@ -429,7 +429,10 @@ async def test_whoever_asks_too_often_is_told_how_long_to_wait_and_where_to_turn
 
 @pytest.mark.parametrize(
     ("number", "lookups"),
-    [("a few hundred", 300), pytest.param("ten thousand", 10_000, marks=pytest.mark.scale)],
+    [
+        pytest.param("a few hundred", 300, marks=pytest.mark.thorough),
+        pytest.param("ten thousand", 10_000, marks=pytest.mark.scale),
+    ],
 )
 @pytest.mark.timeout(600)
 async def test_lookups_by_a_stranger_learn_nothing_and_slow_nobody_else(asked, number, lookups):
@@ -543,6 +546,7 @@ async def test_plate_and_email_bring_a_mail_whose_link_opens_the_page(service, v
     assert placed["order_number"] in (await visiting.get(link)).text
 
 
+@pytest.mark.thorough
 @WHOLE
 async def test_hit_and_miss_leave_on_the_same_beat(service, visiting, vehicle, monkeypatch):
     """The first one, in the whole service: what a busy machine adds to some is not in the quickest of three."""

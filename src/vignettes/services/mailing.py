@@ -121,8 +121,8 @@ Row = dict[str, Any]
 class Mailing:
     """Sends a few mails at a time; each is held by its lane until the server has taken it and that is on record.
 
-    A crash between the server's yes and our record sends it again, the same to the byte, under the same Message-ID
-    (I7).
+    Only a crash between the server's yes and our record sends it again, the same to the byte, under the same Message-ID
+    (I7): a record that fails, as on a full disk, is made by the next turn without sending.
     """
 
     name = "mailing"
@@ -134,6 +134,8 @@ class Mailing:
         self._tracing = tracing
         self._writing = writing
         self._posting = posting
+        #: Of mails that the server has taken, but which are not on record yet: the attempt.
+        self._accepted: dict[str, int] = {}
         # The first is woken; the others look now and then, and so find what the first can't do alone.
         wakings = [(VIEWS,), *[()] * (LANES - 1)]
         self._lanes = [Worker(self.name, conninfo, waking, self._work) for waking in wakings]
@@ -171,16 +173,19 @@ class Mailing:
     async def _send(
         self, cursor: AsyncCursor[Row], server: aiosmtplib.SMTP, row: Row, return_address: str
     ) -> None:
-        began = time.time_ns()
+        began, message_id = time.time_ns(), row["message_id"]
         try:
             message = self._writing.message(row)
-            async with asyncio.timeout(_LIMIT_SECONDS):
-                await _hand_over(server, self._posting.ready(message), return_address, row["recipient"])
+            if self._accepted.get(message_id) != row["attempts"]:
+                async with asyncio.timeout(_LIMIT_SECONDS):
+                    await _hand_over(server, self._posting.ready(message), return_address, row["recipient"])
         except Exception as error:  # noqa: BLE001  # one mail that can't be sent must not hold back the others
             await _fail(cursor, row, error)
             return
+        self._accepted[message_id] = row["attempts"]
         subject = _sealed(message, row["vehicle_key"])
-        await cursor.execute(_SENT, {"message_id": row["message_id"], "subject": subject})
+        await cursor.execute(_SENT, {"message_id": message_id, "subject": subject})
+        del self._accepted[message_id]
         log.info("mail.sent", order=str(row["order_id"]), kind=row["kind"])
         if self._tracing.is_on:
             await self._note(cursor.connection, row, began)

@@ -145,7 +145,7 @@ class _Drawing:
         self._act(at, number, "place")
         later = self._next_hour(at)
         if (
-            chance.random() < 0.02
+            chance.random() < self._size.twins
             and number + 1 < self._size.orders
             and start[:10] > later.date().isoformat()
         ):
@@ -319,9 +319,9 @@ def _moved(product: Product, valid_from: str, chance: random.Random) -> str:
 
 
 def short_year() -> Size:
-    """Return a few hundred orders on the days before the clocks change, and before the leap day."""
+    """Return a few orders on the days before the clocks change, and before the leap day."""
     return Size(
-        orders=140,
+        orders=60,
         days=SPECIAL_DAYS[::2],
         hours=(8,),
         ahead=((0, 2, 1),),

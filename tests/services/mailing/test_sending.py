@@ -22,6 +22,14 @@ LONG_AGO = (
 )
 RETURNED = "UPDATE effect.mails SET returned_at = now(), return_kind = 'permanent' WHERE retry_at IS NOT NULL"
 LATER = "UPDATE effect.mails SET retry_at = now() + interval '1 hour' WHERE attempts > 0"
+#: Lets no mail come on record as sent, and counts how often that was tried: a sequence is not rolled back.
+_NO_ROOM = """
+CREATE SEQUENCE public.refused;
+CREATE FUNCTION public.no_room() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS $$
+BEGIN PERFORM nextval('public.refused'); RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE UPDATE ON effect.mails FOR EACH ROW
+WHEN (OLD.sent_at IS NULL AND NEW.sent_at IS NOT NULL) EXECUTE FUNCTION public.no_room()
+"""
 
 
 @pytest.fixture
@@ -328,6 +336,23 @@ async def test_a_mail_whose_mailer_died_is_sent_by_another(database, inbox, on_r
     mails = inbox.messages()
     assert {mail["message_id"] for mail in mails} == set(ask(database, "SELECT message_id FROM view.emails"))
     assert len(mails) <= 2
+
+
+async def test_a_mail_whose_record_fails_is_not_sent_again_for_it(database, inbox, on_record, mailing):
+    """A disk may be full for minutes, and each turn of the mailer would be another copy (I7)."""
+    ask(database, _NO_ROOM)
+    await on_record(an_order())
+    async with mailing():
+        await until(lambda: _times_refused(database, 3))
+        ask(database, "DROP TRIGGER no_room ON effect.mails")
+        await sent(database, 1)
+        assert len(inbox.messages()) == 1
+        ask(database, "UPDATE effect.mails SET again_at = clock_timestamp()")
+        await arrived(inbox, 2)
+
+
+async def _times_refused(database, times):
+    return ask(database, "SELECT last_value >= %s FROM refused", times)[0]
 
 
 async def test_no_mail_is_sent_while_nothing_waits(database, inbox, on_record, mailing):

@@ -263,6 +263,7 @@ async def test_whoever_asks_at_once_or_after_a_crash_gets_the_same_file(service,
     assert filed == [(4, 4)]
 
 
+@pytest.mark.thorough
 async def test_nobody_gets_a_file_that_is_not_settled(money, monkeypatch):
     """While the view is behind, the answer is to ask again; then it is the whole file."""
     placed = [await money.approved() for _ in range(2)]
@@ -287,6 +288,7 @@ async def test_two_files_at_once_share_nothing(money):
     assert sorted(together) == sorted(f"{each['order_number']}-1" for each in placed)
 
 
+@pytest.mark.thorough
 async def test_more_than_a_file_takes_is_for_the_next_one(money, monkeypatch):
     """The oldest go first, and asked again it is the same."""
     monkeypatch.setattr(paying_out, "MOST", 2)
@@ -310,6 +312,7 @@ async def test_what_was_reversed_since_its_approval_is_in_no_file(service, money
     assert (await money.pay_out())["payouts"] == 0
 
 
+@pytest.mark.thorough
 async def test_small_refunds_are_approved_by_policy(database, nats_server, tmp_path):
     """Up to its amount, in its currency, to the account that the money came from; the rest is a person's."""
     allowed = {"refunds_approved_up_to": "EUR 50, CZK 399.00"}
