@@ -1,5 +1,6 @@
 """Real servers for the tests: one PostgreSQL for each process, databases that are lent, NATS, the whole service."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -97,6 +98,11 @@ async def shared_service(
         async with running_service(database, server.url, folder / "data") as running:
             yield running
     server.stop()
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look again at what stays for the whole run: modules, and all tests."""
+    gc.freeze()
 
 
 def _plain_logs() -> None:

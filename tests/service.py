@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 15.0
 REPLIES = {each.subject: REPLY_OF[each] for each in COMMANDS}
 #: When the service's clock stands as a test begins: a Wednesday morning, far from midnight, DST days and year's ends.
 BEGINNING = datetime.fromisoformat("2027-03-10T08:00:00+00:00")
-_LOOK_AGAIN_SECONDS = 0.01
+_LOOK_AGAIN_SECONDS = 0.03
 
 
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS) -> Any:

@@ -30,6 +30,8 @@ from vignettes.eventstore.orders import order_id_of
 from vignettes.projections.order_status import OrderStatusView
 from vignettes.services.statements import read
 
+pytestmark = pytest.mark.thorough
+
 SEED, ORDERS, PAYMENTS = "seed", 20_000, 2_000
 
 

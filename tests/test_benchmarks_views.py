@@ -32,6 +32,8 @@ from vignettes.projections.order_status import OrderStatusView
 from vignettes.services.links import Links
 from vignettes.services.web.serving import serving
 
+pytestmark = pytest.mark.thorough
+
 SECONDS, WARM_UP = 0.3, 0.05
 
 

@@ -10,7 +10,7 @@ from order_states import scheduled
 from service import until
 from staff_helpers import token_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 
 #: What happened to it, in this order.
 STORY = (
@@ -78,10 +78,7 @@ async def move_to(page, version):
 # ------------------------------------------------------------ what auditors do
 
 
-@pytest.mark.parametrize(
-    "device",
-    [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop", marks=pytest.mark.thorough)],
-)
+@pytest.mark.parametrize("device", [PHONE, DESKTOP], ids=["phone", "desktop"])
 async def test_an_order_is_found_by_its_number_and_read(signed_in, order, device):
     page = await signed_in("/audit", device)
     await page.locator("#find").fill(order["order_number"])
@@ -108,7 +105,6 @@ async def test_the_slider_moves_in_time_as_it_is_moved(signed_in, order, service
     await expect(page.locator("#then")).to_have_attribute("data-version", str(CORRECTED))
 
 
-@pytest.mark.thorough
 async def test_without_scripts_a_button_does_the_same(signed_in, order):
     page = await audited(signed_in, order, scripts=False)
     await page.locator("#version").press("Home")
@@ -119,7 +115,6 @@ async def test_without_scripts_a_button_does_the_same(signed_in, order):
     await expect(page.locator("#then")).to_have_attribute("data-version", str(CORRECTED))
 
 
-@pytest.mark.thorough
 async def test_nobody_s_data_is_shown_sealed_or_erased(signed_in, order):
     page = await audited(signed_in, order)
     text = await page.content()
@@ -132,7 +127,6 @@ async def test_nobody_s_data_is_shown_sealed_or_erased(signed_in, order):
     await expect(page.locator("#then .fields > div", has_text="email").first).to_contain_text("erased")
 
 
-@pytest.mark.thorough
 async def test_a_bundle_is_taken_along(signed_in, order):
     page = await audited(signed_in, order)
     async with page.expect_download() as waiting:
@@ -142,7 +136,6 @@ async def test_a_bundle_is_taken_along(signed_in, order):
     assert order["order_id"] in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.thorough
 async def test_every_look_is_on_record_with_the_member_s_name(signed_in, order):
     page = await audited(signed_in, order)
     await move_to(page, PLACED)
@@ -152,7 +145,6 @@ async def test_every_look_is_on_record_with_the_member_s_name(signed_in, order):
     await expect(first).to_contain_text("history")
 
 
-@pytest.mark.thorough
 async def test_whoever_is_signed_out_meanwhile_is_led_to_the_way_in(browser, service, order):
     """In a browser that may complain: it is refused what its script asks for."""
     async with await browser.new_context(**DESKTOP, base_url=service.settings.public_url) as context:
@@ -166,7 +158,6 @@ async def test_whoever_is_signed_out_meanwhile_is_led_to_the_way_in(browser, ser
         await expect(page.locator("#token")).to_be_visible()
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 async def test_others_of_the_staff_are_not_shown_it(open_page, service, role):
     page = await open_page("/audit", DESKTOP)
@@ -187,7 +178,6 @@ async def is_fit(page):
     await is_for_everybody(page)
 
 
-@pytest.mark.thorough
 async def test_everybody_can_use_the_pages_of_auditors(signed_in, order):
     page = await signed_in("/audit", PHONE)
     for below in ("", "/looks", "/nothing", "/{order_id}?version=1"):
@@ -195,7 +185,6 @@ async def test_everybody_can_use_the_pages_of_auditors(signed_in, order):
         await is_fit(page)
 
 
-@pytest.mark.thorough
 async def test_what_is_looked_for_stands_in_no_address(signed_in, service):
     page = await signed_in("/audit", PHONE)
     await page.locator("#find").fill("nobody@example.com")
@@ -205,7 +194,6 @@ async def test_what_is_looked_for_stands_in_no_address(signed_in, service):
     await is_fit(page)
 
 
-@pytest.mark.thorough
 async def test_everybody_can_use_the_way_in(open_page):
     page = await open_page("/sign-in", PHONE)
     await is_fit(page)

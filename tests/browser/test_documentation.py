@@ -10,7 +10,7 @@ from vignettes.services.asyncapi import document
 from vignettes.services.web.app import create_app
 from vignettes.services.web.serving import serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 PAGES = (
     "/docs",
     "/docs/asyncapi?find=orders.v1.place",
@@ -36,7 +36,6 @@ async def page(browser):
         yield await context.new_page()
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("path", PAGES)
 async def test_everybody_can_use_it(page, address, path):
     await page.goto(address + path)
@@ -44,7 +43,6 @@ async def test_everybody_can_use_it(page, address, path):
     await is_for_everybody(page)
 
 
-@pytest.mark.thorough
 async def test_the_longest_pages_are_no_wider_than_the_narrowest_phone(page, address):
     await page.set_viewport_size(NARROW["viewport"])
     for path in ("/docs/asyncapi", "/docs/events", "/docs/openapi"):
@@ -52,7 +50,6 @@ async def test_the_longest_pages_are_no_wider_than_the_narrowest_phone(page, add
         assert not await page.evaluate(TOO_WIDE), path
 
 
-@pytest.mark.thorough
 async def test_a_command_is_copied_whole(page, address):
     await page.goto(f"{address}/docs/asyncapi?find=orders.v1.request_refund")
     await page.get_by_role("button", name="Copy").first.click()

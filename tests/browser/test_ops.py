@@ -103,6 +103,7 @@ async def test_what_is_pressed_is_done(service, open_ops, scripts):
     await expect(entry).to_have_count(0)
 
 
+@pytest.mark.thorough
 async def test_a_form_that_is_not_taken_says_so_beside_it(service, open_ops):
     """And what was typed is still there to be read."""
     placed = await refund_pending(service)
@@ -116,6 +117,7 @@ async def test_a_form_that_is_not_taken_says_so_beside_it(service, open_ops):
     await expect(entry.locator("[name=account]")).to_have_value("CZ65 typed")
 
 
+@pytest.mark.thorough
 async def test_without_an_answer_the_same_form_waits_to_be_pressed_again(service, open_ops):
     """Whatever the board shows meanwhile: a fresh form would be another command."""
     first = await on_hold(service)

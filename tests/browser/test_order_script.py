@@ -11,7 +11,7 @@ from playwright.async_api import Page, Route, expect
 from service import until
 from vignettes.services.web.rendering import STATIC
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 
 ORIGIN = "http://order.example"
 #: Stands for streams of events, which a test opens, refuses and speaks through.
@@ -117,7 +117,6 @@ async def test_what_could_not_be_fetched_is_fetched_again_until_it_is_shown(page
     assert server.asked == 3
 
 
-@pytest.mark.thorough
 async def test_one_answer_is_waited_for_before_the_next_question(page):
     """Or the older answer might come last."""
     server = await opened(page, shown(1, "One"), shown(2, "Two"), shown(3, "Three"))
@@ -152,7 +151,6 @@ async def test_a_stream_that_was_refused_is_opened_again_less_and_less_often(pag
     await say(page, "2")
 
 
-@pytest.mark.thorough
 async def test_a_page_that_is_no_more_says_so_and_follows_no_longer(page):
     await opened(page, shown(1, "One"), 404)
     await expect(page.get_by_role("alert")).to_have_text("")
@@ -191,7 +189,6 @@ async def test_a_form_that_was_stopped_on_its_way_can_be_sent_again(page):
     await asked(server, 2)
 
 
-@pytest.mark.thorough
 async def test_come_back_to_from_another_page_it_is_loaded_anew(page):
     server = await opened(page, shown(1, "One"), shown(2, "Two"))
     await page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
@@ -200,7 +197,6 @@ async def test_come_back_to_from_another_page_it_is_loaded_anew(page):
     assert server.asked == 1
 
 
-@pytest.mark.thorough
 async def test_where_news_will_be_said_is_rendered_from_the_beginning(page):
     """What is not there yet when something is said in it is often not read out."""
     await opened(page, shown(1, "One"))

@@ -164,6 +164,7 @@ async def _fired(database, count):
     return ask(database, "SELECT count(*) FROM effect.triggers") == [count]
 
 
+@pytest.mark.thorough
 async def test_after_a_long_time_without_nats_the_publisher_goes_on(nats_server):
     """nats-py has so many places for what is not acknowledged, and keeps that of what it failed to send."""
     async with before_nats(nats_server.url, lambda: lambda *_: Pass.ON) as proxy:

@@ -216,6 +216,7 @@ async def ended(registrars):
         await each.has_ended()
 
 
+@pytest.mark.thorough
 async def test_stopped_between_lease_and_sending_it_sends_nothing_more(database, nats_server, tmp_path):
     """One has its lease, the other has said that it is about to send; a third registers what they did not."""
     async with at_work(database, nats_server.url, tmp_path, SHORT) as (service, registrars, rounds):

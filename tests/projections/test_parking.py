@@ -423,6 +423,7 @@ async def test_an_error_of_the_world_parks_nothing(shared_database, shared_order
 # --- what it costs ---
 
 
+@pytest.mark.thorough
 async def test_one_poison_among_a_thousand_orders_costs_little(database, orders, vault, monkeypatch):
     """It is looked for in small batches, and only one of these is taken in order by order."""
     placed = [an_order() for _ in range(1000)]

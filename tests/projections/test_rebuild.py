@@ -388,6 +388,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(rebuild, "_LOOK_EVERY_SECONDS", 0.02)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("impatient")
 async def test_the_service_builds_what_a_deployment_has_begun(database, orders, vault, past):
     """Beside everything else, whichever view it is of; one that can't be shown is in no other's way."""
@@ -458,6 +459,7 @@ def cut(database):
     ask(database, query, "vignettes rebuilding")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("phase", ["orders", "events"])
 @pytest.mark.usefixtures("small")
 async def test_the_command_goes_on_when_its_connections_are_cut(
@@ -767,6 +769,7 @@ async def test_mails_of_an_order_that_the_old_edition_could_not_digest_are_hande
 # --- readers in the way ---
 
 
+@pytest.mark.thorough
 async def test_a_long_reader_is_waited_for_and_others_hardly_wait(database, orders, vault, past, monkeypatch):
     """The switch gives way again and again; nobody who reads meanwhile waits long, and then it comes through."""
     attempts, switch = [], rebuild._switch

@@ -158,6 +158,7 @@ def test_what_falls_due_is_counted_by_hour_and_country(on_record, settings):
 # --- as commands
 
 
+@pytest.mark.thorough
 async def test_open_orders_are_served_by_another_lead_once(service, beside, told, run):
     """Asked first, told how many; asked again there is nothing left to change, and started orders stay as they are."""
     placed = await service.place()

@@ -87,6 +87,7 @@ async def well_but_for(settings, known):
     return report if wrong == known else None
 
 
+@pytest.mark.thorough
 async def test_where_nothing_answers_it_says_so_and_ends(tmp_path):
     """What needs a server is not looked at, and the rest is."""
     settings = load_settings(
@@ -220,6 +221,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.thorough
 async def test_a_right_that_is_not_as_it_must_be_is_told_with_its_cure(patient, database):
     """To the word: what it says to run makes it well again."""
     assert not_well(await grants.look(patient)) == []

@@ -55,6 +55,7 @@ def test_a_database_without_old_orders_has_nobody_to_give_keys_to(settings, appe
     assert ask(settings.database_url, "SELECT contact FROM personal.keys") == before
 
 
+@pytest.mark.thorough
 async def test_vignettes_erase_tells_what_it_did_or_why_not(service):
     """Asked by number; refused while under way, with the way out; done once it has ended."""
     placed = await service.place()

@@ -30,6 +30,7 @@ async def test_an_announced_outage_brings_registrations_forward_and_tells_how_ma
     assert (order["due_rule"], order["due_at"]) == ("outage", "2027-03-16T08:00:00Z")
 
 
+@pytest.mark.thorough
 async def test_an_outage_is_listed_in_both_times_until_it_is_withdrawn(service, beside, run):
     """Withdrawn, it stays on record, with who did it; what there is not is refused with its field, by exit code 1."""
     await service.ask("outages.v1.list")  # once it answers at all
@@ -53,6 +54,7 @@ async def test_an_outage_is_listed_in_both_times_until_it_is_withdrawn(service, 
     assert (code, "not_found: outage_id:" in complained) == (1, True)
 
 
+@pytest.mark.thorough
 async def test_what_can_not_come_before_it_any_more_is_told(service):
     """The outage has begun: they are registered when the authority answers again."""
     placed = await service.place()

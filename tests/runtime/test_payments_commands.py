@@ -56,6 +56,7 @@ async def test_files_are_imported_and_what_they_came_to_is_told(service, beside,
     await service.status(placed["order_id"], "scheduled")
 
 
+@pytest.mark.thorough
 async def test_imported_again_everything_is_known(service, beside, told, run, paths):
     """And by a map, what is CSV."""
     await service.ask("payments.v1.review")  # once it answers at all
@@ -71,6 +72,7 @@ async def test_imported_again_everything_is_known(service, beside, told, run, pa
         assert result["in_review"] == new
 
 
+@pytest.mark.thorough
 async def test_a_file_of_many_batches_arrives_whole(service, beside, told, written):
     """With texts so long that not even one batch of them fits into a message."""
     await service.ask("payments.v1.review")  # once it answers at all
@@ -80,6 +82,7 @@ async def test_a_file_of_many_batches_arrives_whole(service, beside, told, writt
     assert counted == {"state": "imported", "entries": 520, "new": 520, "known": 0}
 
 
+@pytest.mark.thorough
 async def test_a_person_decides_what_a_payment_is_for(service, beside, run):
     """Split among two orders; undone; and in the end sent back."""
     one, other = await service.place(), await service.place()
@@ -136,6 +139,7 @@ async def counted(service, payment_id):
     await until(look)
 
 
+@pytest.mark.thorough
 async def test_a_person_says_what_a_reversal_took_back(service, beside, run):
     taken_back = entry("1.00", reference="B", side="DBIT", more="<RvslInd>true</RvslInd>")
     payments = await taken(service, entry("1.00", reference="A"), taken_back)
@@ -151,6 +155,7 @@ async def test_a_person_says_what_a_reversal_took_back(service, beside, run):
     assert (code, "-1.00 CZK, 2026-01-05, placed" in said) == (0, True), said
 
 
+@pytest.mark.thorough
 async def test_a_line_is_closed_with_a_note(service, beside, run):
     [payment] = await taken(service, entry("1.00", reference="A"))
     words = ("payments", "dismiss", payment["payment_id"], "--note", "the rent's deposit")
@@ -158,6 +163,7 @@ async def test_a_line_is_closed_with_a_note(service, beside, run):
     assert (code, said) == (0, f"Payment {payment['payment_id']}: dismissed.\n"), complained
 
 
+@pytest.mark.thorough
 async def test_without_a_server_there_is_one_sentence(run, settings):
     """No lines of the log, and no long wait."""
     nowhere = {**settings, "nats_url": "nats://127.0.0.1:1"}
@@ -167,6 +173,7 @@ async def test_without_a_server_there_is_one_sentence(run, settings):
     assert len(complained.splitlines()) == 1
 
 
+@pytest.mark.thorough
 async def test_what_there_is_not_is_refused_with_its_field(service, beside, run):
     await service.ask("payments.v1.review")  # once it answers at all
     code, _, complained = await run(beside, "payments", "allocate", str(uuid4()), "V6562305984")

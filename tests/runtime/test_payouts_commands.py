@@ -80,6 +80,7 @@ async def test_a_refund_is_approved_and_paid_out_by_a_file(service, beside, run,
     assert f"Go on with --file {paid['file_id']}" in complained
 
 
+@pytest.mark.thorough
 async def test_the_books_are_shown_by_day_and_currency(service, beside, run, told):
     """With their sums, and how far they go."""
     for product in ("CZ-10D", "SI-7D"):

@@ -141,6 +141,7 @@ async def test_status_tells_programs_how_every_view_stands(database, orders, tol
     assert {(each["orders_parked"], each["orders_drifted"]) for each in found} == {(0, 0)}
 
 
+@pytest.mark.thorough
 async def test_a_view_of_other_code_is_named_with_the_way_out_and_built_by_it(database, orders, run):
     """Deployed is another version than is live: status says so, and --all builds what has changed and no more."""
     record(orders, *stories())
@@ -171,6 +172,7 @@ def test_a_database_of_earlier_code_is_told_with_the_way_out(postgres, key):
 # --- built anew
 
 
+@pytest.mark.thorough
 async def test_a_rebuilt_view_has_the_same_rows_and_the_old_one_can_be_dropped(database, orders, told):
     """Told in numbers; what was live before stays until it is dropped, and its size is told then."""
     record(orders, *stories())
@@ -266,6 +268,7 @@ async def _beat(leases):
     await until(leases.beat, 60)
 
 
+@pytest.mark.thorough
 async def test_a_build_of_another_process_is_watched_and_taken_over_when_that_one_is_gone(
     database, orders, begin
 ):
@@ -280,6 +283,7 @@ async def test_a_build_of_another_process_is_watched_and_taken_over_when_that_on
     assert said.decode().startswith(f"order_status is live as edition {live(database)}, version {VERSION}.")
 
 
+@pytest.mark.thorough
 async def test_who_stops_a_build_is_told_that_it_goes_on(database, orders, begin):
     record(orders, *stories())
     async with another_builder(database):
@@ -320,6 +324,7 @@ async def test_parked_orders_are_listed_with_their_error(without_keys, run, told
     assert ERROR in said
 
 
+@pytest.mark.thorough
 async def test_a_retry_tells_what_is_parked_still_and_what_is_up_to_date(
     database, without_keys, settings, run, told
 ):

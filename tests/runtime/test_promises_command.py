@@ -69,6 +69,7 @@ async def test_promises_are_told_by_day_and_by_order(told, vignettes):
     assert (same_day["kept"], same_day["broken"]) == (0, 1)
 
 
+@pytest.mark.thorough
 async def test_who_was_let_down_is_told_with_the_outage_that_explains_it(told, vignettes, database):
     """Announced before it was due, and lasting from then to the limit; anything less explains nothing."""
     report = json.loads(vignettes("promises", "--json").said)
@@ -116,6 +117,7 @@ async def test_views_that_are_right_pass_the_check(told, vignettes):
     assert "every row is what the log says" in " ".join(shown.said.split())
 
 
+@pytest.mark.thorough
 async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, database):
     """With what differs, and the way out."""
     [number] = ask(database, "SELECT id FROM view.editions WHERE view = 'order_status' AND state = 'live'")
@@ -131,6 +133,7 @@ async def test_a_wrong_row_fails_the_check_and_names_the_order(told, vignettes, 
     assert vignettes("projections", "check", "emails").code == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments", [("nosuch",), ("--order", "V1"), ("--sample", "0"), ("--order", "V1", "--sample", "1")]
 )
@@ -141,6 +144,7 @@ async def test_a_check_of_what_there_is_not_is_a_misuse(told, vignettes, argumen
     assert shown.complained
 
 
+@pytest.mark.thorough
 async def test_a_sample_is_enough_when_asked(told, vignettes):
     """Some orders, picked by chance."""
     proof = json.loads(vignettes("projections", "check", "--sample", "2", "--json").said)

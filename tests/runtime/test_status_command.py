@@ -77,6 +77,7 @@ async def test_a_call_for_a_person_is_told_with_what_for(service, look):
     assert person.endswith("; act by 2027-03-10 11:00 Europe/Prague (10:00 UTC)")
 
 
+@pytest.mark.thorough
 async def test_a_second_order_for_the_same_vehicle_goes_on_when_it_is_released(service, beside, run, look):
     """Who released it stays in the history; one that is not held so is refused."""
     placed = await service.place()
@@ -101,6 +102,7 @@ async def test_a_second_order_for_the_same_vehicle_goes_on_when_it_is_released(s
 # --- the clock is moved last
 
 
+@pytest.mark.thorough
 async def test_an_order_tells_why_it_is_due_when_and_every_plan_that_it_had(service, beside, look, told):
     """Planned, planned anew by a correction, and issued: the rule stays explained, and the ledger says how it went."""
     placed = await service.place()

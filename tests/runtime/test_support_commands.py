@@ -97,6 +97,7 @@ async def test_cases_are_listed_shown_answered_and_closed(service, beside, run, 
     assert (code, "There is no address to answer to" in complained) == (1, True)
 
 
+@pytest.mark.thorough
 async def test_a_case_is_erased_when_it_is_closed(service, beside, run):
     """It is asked whether it is meant; while the case is open it is refused."""
     case = await opened(service, email="driver@example.com", message="Forget me.")

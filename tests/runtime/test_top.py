@@ -3,6 +3,7 @@
 import io
 from functools import partial
 
+import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -69,6 +70,7 @@ async def counted(looking):
     return frame if frame.there and frame.there.commands_per_second else None
 
 
+@pytest.mark.thorough
 def test_what_does_not_answer_is_told(tmp_path, monkeypatch):
     """Without a terminal it is one look; both sides may be down."""
     for name, value in (

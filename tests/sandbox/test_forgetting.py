@@ -118,6 +118,7 @@ def test_a_forgotten_plate_leaves_no_byte_at_the_authority(register, tmp_path):
     assert b"SECRET" not in left
 
 
+@pytest.mark.thorough
 async def test_what_somebody_reads_yet_is_not_said_to_be_gone(inbox, tmp_path):
     """A reader holds the journal: the order is forgotten again later, and only then is it done."""
     await deliver(inbox, mail("V1"))

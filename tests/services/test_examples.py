@@ -80,6 +80,7 @@ async def test_it_sells_vignettes_one_after_the_other_and_handles_each_event_onc
     assert await until(settled)
 
 
+@pytest.mark.thorough
 async def test_an_event_that_comes_again_is_not_handled_again(client, service, tmp_path):
     placed = await service.place()
     handled = client.Handled(str(tmp_path / "handled.sqlite"))
@@ -186,6 +187,7 @@ async def exported(service, order):
     return await until(look, 30), load_pem_public_key((folder / "ledger.pub").read_bytes())
 
 
+@pytest.mark.thorough
 async def test_somebody_elses_checker_proves_a_bundle_and_finds_every_change(checker, service):
     """It shares no line with ours: whoever reads docs/auditing.md can write such a one."""
     order = await service.place()

@@ -408,6 +408,7 @@ async def test_a_stranger_who_asks_about_somebody_keeps_nobody_else_from_asking(
     assert statuses == [200] * 10 + [429, 200]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("about", ABOUT_ONE)
 async def test_about_one_customer_all_together_ask_sixty_times_an_hour(app, asked, about):
     statuses = []
@@ -480,6 +481,7 @@ async def flood(base, lookups):
 # ------------------------------------------------------------ how it is shown
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", LOCALES)
 async def test_the_page_is_light_and_speaks_the_language_of_the_browser(http, language):
     answer = await http.get("/", headers={"Accept-Language": f"xx, {language}-XX;q=0.9, en;q=0.1"})

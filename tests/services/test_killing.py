@@ -68,6 +68,7 @@ async def born_again(supervisor, restarts):
     return await until(look)
 
 
+@pytest.mark.thorough
 async def test_a_run_that_is_told_to_stop_ends_in_time_and_what_it_left_is_there(data_dir):
     """TERM, as from a service manager: exit code 0 within ten seconds; no process and no lock is left behind."""
     ours = set(psutil.Process().children(recursive=True))

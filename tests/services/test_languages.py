@@ -3,6 +3,7 @@
 import re
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from vignettes.services.mails import MailKind, render
 from vignettes.services.mails.language import LOCALES, Language
 from vignettes.services.web.rendering import environment, rendered
 
-SHELVES = texts.shelves()
 TRANSLATED = texts.LANGUAGES
 EARLY = datetime(2026, 12, 1, 7, 5, tzinfo=UTC)
 ALIKE = str.maketrans("!,", "..")
@@ -27,11 +27,14 @@ ALIKE = str.maketrans("!,", "..")
 LONG_TEXT = 4
 """So many words are nowhere the same in two languages."""
 
+#: Read when a test asks for them: that takes a second.
+shelves = cache(texts.shelves)
+
 
 def entries(language):
     """Every entry of every catalogue of a language, as it is in the file."""
     found = []
-    for shelf in SHELVES:
+    for shelf in shelves():
         with shelf.path(language).open("rb") as lines:
             catalogue = read_po(lines, locale=language, abort_invalid=True)
         found += [(shelf, catalogue, entry) for entry in catalogue if entry.id]
@@ -61,7 +64,9 @@ def those(language, wrong):
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_text_is_translated(language):
     """With all its forms, where it counts something; `make texts` finds new ones."""
-    missing = [f"{shelf.folder.parent.name}: {text}" for shelf in SHELVES for text in shelf.missing(language)]
+    missing = [
+        f"{shelf.folder.parent.name}: {text}" for shelf in shelves() for text in shelf.missing(language)
+    ]
     assert not missing, "\n".join([f"not in {language} yet, or not in every form:", *missing])
 
 
@@ -71,13 +76,13 @@ def test_no_translation_is_left_over_or_in_doubt(language):
     there = entries(language)
     assert [entry.id for shelf, _, entry in there if entry.id not in shelf.texts] == []
     assert [entry.id for _, _, entry in there if entry.fuzzy] == []
-    assert not set(SHELVES[0].texts) & set(SHELVES[1].texts)
+    assert not set(shelves()[0].texts) & set(shelves()[1].texts)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_the_catalogues_are_as_make_texts_writes_them(language):
     """So that a change of one text is a change of one entry."""
-    for shelf in SHELVES:
+    for shelf in shelves():
         assert shelf.path(language).read_text(encoding="utf-8") == shelf.file(language)
 
 
@@ -287,6 +292,7 @@ def test_a_browser_is_answered_in_what_it_wants_most_of_what_we_write(header, la
 # ------------------------------------------------------------ the mails and the pages in them
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", LOCALES)
 def test_every_mail_is_written_in_every_language(language):
     """In one language from the subject to the last line, and no time without its zone."""

@@ -138,6 +138,7 @@ async def answers(service, subject):
         return None
 
 
+@pytest.mark.thorough
 async def test_a_trigger_waits_for_its_stream(start, database):
     """While it is missing, nothing is noted as fired; the registration role finds its consumer again by itself."""
     fired = "SELECT order_id::text FROM effect.triggers"

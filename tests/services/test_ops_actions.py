@@ -116,6 +116,7 @@ async def test_a_person_is_called_for_a_stuck_registration(service, operator):
     assert await actors(service, placed["order_id"], "PersonCalled") == ["staff:operator"]
 
 
+@pytest.mark.thorough
 async def test_a_rejected_order_is_tried_again_and_another_paid_back(service, operator):
     again, back = await action_needed(service), await action_needed(service)
     await press(operator, "rejected", again["order_id"], "start")
@@ -125,6 +126,7 @@ async def test_a_rejected_order_is_tried_again_and_another_paid_back(service, op
     assert await actors(service, back["order_id"], "RefundRequested") == ["staff:operator"]
 
 
+@pytest.mark.thorough
 async def test_a_second_order_for_the_same_vehicle_is_released(service, operator):
     vehicle = {"country": "CZ", "plate": "7T7 4711"}
     first, second = await scheduled(service, vehicle=vehicle), await scheduled(service, vehicle=vehicle)
@@ -133,6 +135,7 @@ async def test_a_second_order_for_the_same_vehicle_is_released(service, operator
     assert await actors(service, second["order_id"], "TwinAccepted") == ["staff:operator"]
 
 
+@pytest.mark.thorough
 async def test_a_refund_is_approved_and_goes_into_a_file_for_the_bank(service, operator):
     """Nobody knows the payer's account; the refusal says so where it was asked for, and then it is typed."""
     placed = await refund_pending(service)
@@ -153,6 +156,7 @@ async def test_a_refund_is_approved_and_goes_into_a_file_for_the_bank(service, o
     assert first.content == second.content
 
 
+@pytest.mark.thorough
 async def test_money_in_review_is_allocated_by_its_suggestion_by_hand_or_sent_back(service, operator):
     by_button, by_hand = await service.place(), await service.place()
     await waiting_for_the_bank(service, by_button, by_hand)
@@ -194,6 +198,7 @@ async def test_money_in_review_is_allocated_by_its_suggestion_by_hand_or_sent_ba
     assert "It is to go back" in await press(operator, "money", strange, "return")
 
 
+@pytest.mark.thorough
 async def test_a_case_is_read_answered_and_closed(service, operator):
     placed = await service.place()
     asked = {"topic": "question", "channel": "page", "language": "en", "order_id": placed["order_id"]}
@@ -217,6 +222,7 @@ async def test_a_case_is_read_answered_and_closed(service, operator):
     await service.mail_kinds("case_answered")
 
 
+@pytest.mark.thorough
 async def test_a_mail_that_is_put_off_is_sent_at_once_and_one_that_never_arrives_is_noted(service, operator):
     first, second = await service.place(), await service.place()
     mails = "SELECT message_id FROM read.emails WHERE order_id = %s AND state = 'sent'"
@@ -247,6 +253,7 @@ async def _found(service, question, *values):
     return rows(service, question, *values)
 
 
+@pytest.mark.thorough
 async def test_a_mail_that_came_back_is_sent_again(service, operator):
     placed = await service.place(email="full@example.com")
     mail = await until(lambda: _first_mail(service, "full@example.com"))
@@ -266,6 +273,7 @@ async def _first_mail(service, to):
     return next(iter((await service.ask("sandbox.v1.inbox", to=to))["messages"]), None)
 
 
+@pytest.mark.thorough
 async def test_parked_orders_are_tried_again(service, operator):
     """Two that were parked by mistake; each is tried alone."""
     placed = [await service.place() for _ in range(2)]

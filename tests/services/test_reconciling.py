@@ -149,6 +149,7 @@ async def test_a_stream_that_is_gone_is_filled_anew_without_a_wait(published, cl
     assert {told.id: told for told in await consumed(client)} == {told.id: told for told in published}
 
 
+@pytest.mark.thorough
 async def test_what_another_has_published_meanwhile_is_not_waited_for(published, client, reconciling_):
     """Answered "duplicate", it is looked for, and is there."""
     await client.jetstream().purge_stream(events.STREAM)

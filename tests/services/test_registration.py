@@ -188,6 +188,7 @@ async def test_with_half_of_the_calls_failing_each_order_has_one_registration(ru
         assert calls > 2 * len(ids)
 
 
+@pytest.mark.thorough
 async def test_an_authority_that_is_down_holds_up_no_other(service):
     """Its country is closed to calls; orders of other countries go on, and its own when it is back."""
     await service.ask("sandbox.v1.authority", mode="down", country="SK")
@@ -204,6 +205,7 @@ async def test_an_authority_that_is_down_holds_up_no_other(service):
         await service.status(order_id, "issued")
 
 
+@pytest.mark.thorough
 async def test_an_authority_is_not_called_when_it_is_closed(run):
     """In its own zone; at its opening what waits is taken up."""
     hours = '[opening]\nzone = "Europe/Prague"\nhours = [{ from = 10:30:00, until = 12:00:00 }]'
@@ -219,6 +221,7 @@ async def test_an_authority_is_not_called_when_it_is_closed(run):
 # --- a person
 
 
+@pytest.mark.thorough
 async def test_a_person_is_called_once_when_time_gets_short(service):
     """Early enough to act; the order goes on, and is issued when the authority is back."""
     with capture_logs() as logs:
@@ -290,6 +293,7 @@ async def test_the_official_document_is_kept_and_can_be_erased(service):
     ) == [None]
 
 
+@pytest.mark.thorough
 async def test_without_its_document_the_vignette_is_issued_all_the_same(run):
     """The driver gets word; a document that can't be had is not waited for."""
     text = BUNDLED.replace("/registrations/{reference}/document", "/nowhere")
@@ -317,6 +321,7 @@ async def test_the_sandboxs_authority_can_change_a_validity_later(service):
     assert refused["error"]["field"] == "valid_until"
 
 
+@pytest.mark.thorough
 async def test_the_sandboxs_authority_can_reject_for_any_reason(service):
     """The order shows the code, beside the authority's words."""
     await service.ask("sandbox.v1.authority", mode="reject", reason="vehicle_not_accepted", times=1)

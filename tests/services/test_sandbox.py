@@ -116,6 +116,7 @@ async def test_the_inbox_is_read_by_address_and_by_order(service):
 # --- the authority
 
 
+@pytest.mark.thorough
 async def test_the_register_shows_what_the_authority_holds(service):
     """One row per registration, under our order's id, with the plate as it was sent."""
     order_id = await ordered(service, vehicle={"country": "CZ", "plate": "9R9 2345"})
@@ -152,6 +153,7 @@ async def test_each_fault_ends_in_exactly_one_registration(service, mode, times,
     assert (await service.history(order_id)).count("VignetteIssued") == 1
 
 
+@pytest.mark.thorough
 async def test_a_slow_authority_is_asked_what_became_of_it(service):
     """Slower than our patience: found under our reference, never sent twice."""
     await service.ask("sandbox.v1.authority", mode="slow", country="CZ")
@@ -161,6 +163,7 @@ async def test_a_slow_authority_is_asked_what_became_of_it(service):
     assert row["requests"] == 1
 
 
+@pytest.mark.thorough
 async def test_a_mode_of_one_country_leaves_the_others_alone(service):
     """Slovakia is down until told otherwise; Czechia goes on."""
     await service.ask("sandbox.v1.authority", mode="down", country="SK")

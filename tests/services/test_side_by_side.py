@@ -45,6 +45,7 @@ async def test_a_trigger_that_the_stream_lost_is_sent_again(start, monkeypatch):
         assert registration["requests"] == 1
 
 
+@pytest.mark.thorough
 async def test_two_mailers_send_each_mail_once(start, database):
     """Any number of each role may run; a driver is told once."""
     async with start(QUIET) as service:

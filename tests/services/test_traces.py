@@ -209,6 +209,7 @@ async def test_what_is_asked_for_an_order_that_is_not_traced_says_so(collector):
     assert collector.spans(order_id.hex) == []
 
 
+@pytest.mark.thorough
 async def test_a_collector_that_is_away_does_not_hold_up_the_end():
     """What could not be sent within a moment is lost: whoever stops a role waits for it."""
     settings = load_settings(otlp_url=f"http://127.0.0.1:{free_port()}")

@@ -308,6 +308,7 @@ def authority(tmp_path, outside):
     return folder
 
 
+@pytest.mark.thorough
 async def test_the_role_hands_each_head_to_all_places_outside(
     database, orders, nats_server, outside, tmp_path
 ):
@@ -344,6 +345,7 @@ async def first(client):
         return None
 
 
+@pytest.mark.thorough
 async def test_a_time_stamp_authority_confirms_when_a_head_was_there(
     database, orders, nats_server, outside, authority, tmp_path
 ):

@@ -49,6 +49,7 @@ async def test_no_opening_of_a_link_changes_anything(shown, http, database):
     assert tables() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("headers", [BROWSER, {"Accept": "application/json"}], ids=["person", "program"])
 async def test_a_wrong_cut_or_old_link_is_a_page_that_is_not_there(database, orders, vault, headers):
     """The same to the byte as any other address that there never was, by every method and below every link."""
@@ -94,6 +95,7 @@ async def test_a_link_is_good_as_soon_as_the_order_is_on_record(database, orders
     assert (await asked).status_code == 200
 
 
+@pytest.mark.thorough
 async def test_while_the_views_are_behind_no_link_is_said_to_be_wrong(orders, http):
     order = an_order()
     record(orders, order)

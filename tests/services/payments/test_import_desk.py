@@ -277,6 +277,7 @@ async def test_a_payout_that_the_bank_carried_out_twice_is_a_persons(service, de
     assert sorted(each["status"] for each in await desk.waiting()) == ["in_review", "in_review", "unplaced"]
 
 
+@pytest.mark.thorough
 async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(service, desk, named):
     """The customer may have it twice. Where the bank shows that it came back, its way there is no news."""
     for came_back in (False, True):
@@ -300,6 +301,7 @@ async def test_a_refund_that_left_after_it_was_told_to_have_failed_is_a_persons(
         assert (reply["payouts"], reply["new"]) == (1, int(not came_back))
 
 
+@pytest.mark.thorough
 async def test_a_refund_is_confirmed_by_its_line(service, desk, named):
     """Of another amount it is nobody's, and waits for a person."""
     placed = await service.place()

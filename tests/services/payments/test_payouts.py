@@ -235,6 +235,7 @@ async def listed(service, purpose):
     return [each for each in rows if each["purpose"] == purpose]
 
 
+@pytest.mark.thorough
 async def test_whoever_asks_at_once_or_after_a_crash_gets_the_same_file(service, money, monkeypatch):
     """Half of it was on record when the process died; what was approved since is for another file."""
     first = [await money.approved() for _ in range(3)]
@@ -280,6 +281,7 @@ async def test_nobody_gets_a_file_that_is_not_settled(money, monkeypatch):
     assert set(refused) <= {None, "unavailable"}
 
 
+@pytest.mark.thorough
 async def test_two_files_at_once_share_nothing(money):
     """Each payout is in one of them."""
     placed = [await money.approved() for _ in range(4)]

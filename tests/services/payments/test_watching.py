@@ -117,6 +117,7 @@ async def test_what_a_killed_process_has_left_is_taken_up(bank, folder, database
     assert len(payments(database)) == 3
 
 
+@pytest.mark.thorough
 async def test_one_of_two_processes_takes_it(bank, folder, watch, database):
     other = Watching(folder, bank.files)
     drop(folder, "monday.xml")

@@ -41,6 +41,7 @@ async def test_what_the_sandbox_can_not_return_is_refused(service):
     assert (wrong["error"]["code"], wrong["error"]["field"]) == ("invalid_request", "kind")
 
 
+@pytest.mark.thorough
 async def test_metrics_count_what_came_back(service):
     """By what was made of it; what there was none of is told as zero."""
     await service.place()

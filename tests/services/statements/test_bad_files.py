@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import zlib
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -47,9 +48,14 @@ print(json.dumps([told, seconds, int(peak[1]) / 1024]))
 """
 
 
-def _named(form, place):
-    """Return a hundred thousand elements, each with another number in it."""
-    return b"".join(form % (place * 10**5 + j) for j in range(10**5))
+class _Named(NamedTuple):
+    """A hundred thousand elements, each with another number in it; made when they are written."""
+
+    form: bytes
+    place: int
+
+    def __bytes__(self):
+        return b"".join(self.form % (self.place * 10**5 + j) for j in range(10**5))
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def measured(tmp_path):
         path = tmp_path / "file"
         with path.open("wb") as file:
             for piece in pieces:
-                file.write(piece)
+                file.write(bytes(piece))
         done = subprocess.run(
             [sys.executable, "-c", READ, str(path)], check=True, capture_output=True, timeout=600
         )
@@ -175,11 +181,11 @@ def test_a_pipe_is_read_as_a_file_is(entries):
         [ENDLESS + b"</Id>", *[b"<Ntry><a>x</a>" * 70_000] * 20],
         [
             ENDLESS + b"</Id><Ntry>",
-            *(_named(b"<e%d/>", i) for i in range(20)),
+            *(_Named(b"<e%d/>", i) for i in range(20)),
         ],
-        [ENDLESS + b"</Id>", *(_named(b"<Ntry%d/><Bal/>", i) for i in range(20))],
-        [ENDLESS + b"</Id>", *(_named(b"<a b%d='1'/><Bal/>", i) for i in range(20))],
-        [ENDLESS + b"</Id>", *(_named(b"<a xmlns:c%d='d'/><Bal/>", i) for i in range(20))],
+        [ENDLESS + b"</Id>", *(_Named(b"<Ntry%d/><Bal/>", i) for i in range(20))],
+        [ENDLESS + b"</Id>", *(_Named(b"<a b%d='1'/><Bal/>", i) for i in range(20))],
+        [ENDLESS + b"</Id>", *(_Named(b"<a xmlns:c%d='d'/><Bal/>", i) for i in range(20))],
         [b":20:X\r\n:25:1\r\n:86:", *[b"x" * 1024**2] * 20],
         [b":20:X\r\n:25:1\r\n:86:", *[b"x\r\n" * 300_000] * 20],
         [zlib.compress(b"x")] * 20_000,
