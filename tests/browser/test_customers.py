@@ -215,6 +215,7 @@ async def test_withdrawing_takes_two_steps_and_is_acknowledged_by_mail(service, 
 # --- following it
 
 
+@pytest.mark.thorough
 async def test_an_open_page_changes_with_the_order_and_is_not_loaded_again(service, open_page):
     placed = await service.place()
     page = await open_page(placed["manage_url"])

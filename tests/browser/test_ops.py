@@ -11,7 +11,7 @@ from order_states import on_hold, refund_pending
 from service import until
 from staff_helpers import token_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.thorough]
 
 #: Lets what is sent end otherwise; of an answer that really fails a browser would complain in its console.
 _SENT = """(ends) => {
@@ -44,14 +44,12 @@ async def open_ops(service, open_page):
     return open_one
 
 
-@pytest.mark.thorough
 async def test_everybody_can_use_it(waiting, open_ops):
     page = await open_ops(device=PHONE)
     await expect(page.locator("#returned li").first).to_be_visible()
     await is_for_everybody(page)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["#cases h3 a", "#money h3 a", "#held h3 a"])
 async def test_everybody_can_use_what_it_leads_to(waiting, open_ops, where):
     page = await open_ops(device=PHONE)
@@ -60,7 +58,6 @@ async def test_everybody_can_use_what_it_leads_to(waiting, open_ops, where):
     await is_for_everybody(page)
 
 
-@pytest.mark.thorough
 async def test_what_waits_appears_by_itself(service, open_ops):
     """Without a click, and what somebody has opened stays open meanwhile."""
     page = await open_ops()
@@ -72,7 +69,6 @@ async def test_what_waits_appears_by_itself(service, open_ops):
     await expect(page.locator("#live")).to_have_text("live")
 
 
-@pytest.mark.thorough
 async def test_what_is_typed_is_not_taken_away(service, waiting, open_ops):
     """While the page goes on looking, and another list grows."""
     page = await open_ops()
@@ -83,7 +79,7 @@ async def test_what_is_typed_is_not_taken_away(service, waiting, open_ops):
     await expect(page.locator("#money [name=order]").first).to_have_value("V65")
 
 
-@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("scripts", [True, False])
 async def test_what_is_pressed_is_done(service, open_ops, scripts):
     """Beside the entry stands why not, and above all what was done, once the entry is gone."""
     placed = await refund_pending(service)
@@ -103,7 +99,6 @@ async def test_what_is_pressed_is_done(service, open_ops, scripts):
     await expect(entry).to_have_count(0)
 
 
-@pytest.mark.thorough
 async def test_a_form_that_is_not_taken_says_so_beside_it(service, open_ops):
     """And what was typed is still there to be read."""
     placed = await refund_pending(service)
@@ -117,7 +112,6 @@ async def test_a_form_that_is_not_taken_says_so_beside_it(service, open_ops):
     await expect(entry.locator("[name=account]")).to_have_value("CZ65 typed")
 
 
-@pytest.mark.thorough
 async def test_without_an_answer_the_same_form_waits_to_be_pressed_again(service, open_ops):
     """Whatever the board shows meanwhile: a fresh form would be another command."""
     first = await on_hold(service)
@@ -141,14 +135,12 @@ async def _is_there_anew(page, entry):
     return await entry.count()
 
 
-@pytest.mark.thorough
 async def test_two_days_ahead_are_looked_at_by_a_link(open_ops):
     page = await open_ops(scripts=False)
     await page.locator(".choice a").click()
     await expect(page.locator("#due-title")).to_have_text("Due in the next 48 hours")
 
 
-@pytest.mark.thorough
 async def test_a_viewer_is_shown_what_waits_without_buttons(waiting, open_ops):
     page = await open_ops("viewer")
     await expect(page.locator("#held li").first).to_be_visible()

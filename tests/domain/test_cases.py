@@ -11,7 +11,8 @@ TIME, MONEY, CUSTOMER, REGISTRATION = range(1, 17), range(17, 31), range(31, 45)
 def marked() -> Iterator[int]:
     """Return the numbers in `pytest.mark.case(...)`, from the source of every test: of slow ones too."""
     for path in TESTS.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "mark.case" in text else ():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.case":
                 yield from (ast.literal_eval(number) for number in node.args)
 

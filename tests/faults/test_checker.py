@@ -155,6 +155,7 @@ async def test_the_fold_knows_every_event_of_an_order(database, tmp_path):
 # --- a corrupted one
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_what_was_changed_is_found(whole, tmp_path, name):
     """By its own invariant, and by no other; what was rewritten in the log may break others, too."""

@@ -142,6 +142,7 @@ def test_root_lends_postgres_an_account_and_nothing_else(postgres, data_dir):
         assert stat.S_IMODE(data_dir.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.thorough
 def test_a_directory_with_a_long_name_works(data_dir):
     """A socket's path has at most 107 bytes, so it moves to a short place."""
     server = EmbeddedPostgres(data_dir / ("x" * 100))
@@ -213,6 +214,7 @@ def test_a_killed_nats_starts_again_at_its_address(nats):
     assert nats.url == url
 
 
+@pytest.mark.thorough
 def test_a_taken_port_is_told_with_its_setting(data_dir):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -232,6 +234,7 @@ def test_a_directory_is_free_again_after_its_owner(data_dir):
             InstanceLock(data_dir).acquire()
 
 
+@pytest.mark.thorough
 def test_an_impossible_directory_is_told(data_dir):
     data_dir.write_text("a file")
     with pytest.raises(EmbeddedServerError, match="VIGNETTES_DATA_DIR"):

@@ -173,6 +173,7 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.thorough
 async def test_ctrl_c_twice_still_cleans_up(whole, tmp_path):
     whole = whole(STUBBORN)
     await until(lambda: all((tmp_path / name).exists() for name in "ab"))

@@ -209,6 +209,7 @@ async def test_a_slow_authority_answers_in_the_end(authority):
         assert time.monotonic() - began >= 0.2
 
 
+@pytest.mark.thorough
 async def test_a_flaky_authority_fails_in_its_share_of_calls_half_of_them_after_success(authority):
     """Submissions meet silence, questions a 503."""
     authority.set_mode(None, "flaky", share=0.5, seed=1)

@@ -103,6 +103,7 @@ async def of_one_order(client, service, durable, handled, placed):
     return seen[0]
 
 
+@pytest.mark.thorough
 async def test_an_event_whose_handling_failed_comes_again_and_nothing_of_it_was_kept(
     client, service, tmp_path, monkeypatch
 ):

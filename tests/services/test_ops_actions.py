@@ -108,6 +108,7 @@ async def test_a_late_registration_is_started(service, operator):
     await service.status(placed["order_id"], "issued")
 
 
+@pytest.mark.thorough
 async def test_a_person_is_called_for_a_stuck_registration(service, operator):
     placed = await registering(service)
     rows(service, "UPDATE clock.shift SET ahead = ahead + interval '6 minutes'")

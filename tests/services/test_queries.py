@@ -72,6 +72,7 @@ async def test_whoever_writes_reads_it_with_min_position(service):
         assert (reply["order"]["version"], reply["order"]["received"]) == (number + 2, 100 * (number + 1))
 
 
+@pytest.mark.thorough
 async def test_an_order_that_no_view_knows_yet_is_not_said_to_be_missing(service):
     """While the followers are held up: `unavailable`, and no mails; `not_found` is for what the log lacks."""
     with psycopg.connect(service.settings.database_url) as connection:
@@ -86,6 +87,7 @@ async def test_an_order_that_no_view_knows_yet_is_not_said_to_be_missing(service
     assert (await service.ask("orders.v1.status", **known))["ok"]
 
 
+@pytest.mark.thorough
 async def test_a_position_that_is_far_off_is_not_pretended(service):
     """After two seconds the row comes as it is, with the position it really knows."""
     placed = await service.place()

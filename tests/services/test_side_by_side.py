@@ -79,6 +79,7 @@ async def _asked(database, query, *values):
         return connection.execute(query, values).fetchall()
 
 
+@pytest.mark.thorough
 async def test_an_answer_to_an_earlier_start_does_not_count(start):
     """A worker that was paused tells of a registration that has been rejected, corrected and started again since."""
     async with start(QUIET) as service:

@@ -194,6 +194,7 @@ async def test_surplus_goes_back_to_who_paid_too_much(service, money):
     assert (approved["purpose"], approved["account"]) == ("surplus", ELSEWHERE)
 
 
+@pytest.mark.thorough
 async def test_money_that_is_no_orders_is_in_the_same_file(service, money):
     """Sent back by a person from the review queue, each payout in the order of its approval."""
     placed = await money.approved()
@@ -342,6 +343,7 @@ async def test_small_refunds_are_approved_by_policy(database, nats_server, tmp_p
             await money.payouts(placed, "to_approve")
 
 
+@pytest.mark.thorough
 async def test_a_file_can_not_be_made_again_once_who_got_it_was_erased(service, money):
     """It is told so, in place of a file that differs."""
     placed = await money.approved()
