@@ -104,6 +104,7 @@ async def test_a_stranger_sees_the_same_page_whatever_is_found(service, open_pag
 # --- correcting it
 
 
+@pytest.mark.thorough
 @with_and_without_scripts
 async def test_a_mistyped_plate_is_corrected(service, open_page, scripts):
     placed = await scheduled(service)
@@ -265,6 +266,7 @@ async def test_a_page_whose_link_was_renewed_elsewhere_says_so(service, open_pag
 # --- its address, and support
 
 
+@pytest.mark.thorough
 @pytest.mark.case(33)
 @with_and_without_scripts
 async def test_another_address_gets_the_mails_and_the_page_goes_on_by_its_new_link(

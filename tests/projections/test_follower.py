@@ -265,6 +265,7 @@ async def test_three_followers_of_one_view_write_each_row_once(database, orders,
     assert (await refolded(database, vault))["emails"] == raced
 
 
+@pytest.mark.thorough
 async def test_followers_that_take_turns_fold_anew(database, orders, vault, monkeypatch):
     """What one kept of an order is out of date once another has written the view in between."""
     monkeypatch.setattr(digesting, "BATCH", 3)

@@ -212,6 +212,7 @@ async def test_progress_is_told(database, orders, vault, past):
     assert {each.view for each in telling.heard} == {VIEW}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("phase", ["orders", "events"])
 @pytest.mark.usefixtures("small")
 async def test_events_that_are_appended_meanwhile_are_in_it(database, orders, vault, past, phase):

@@ -283,6 +283,7 @@ def test_operations_use_messages_of_their_channels():
             assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
 
 
+@pytest.mark.thorough
 def test_another_process_writes_the_same():
     """Whatever the order of its sets and dictionaries."""
     program = "import json; from vignettes.services.asyncapi import document; print(json.dumps(document()))"

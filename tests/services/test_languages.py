@@ -79,6 +79,7 @@ def test_no_translation_is_left_over_or_in_doubt(language):
     assert not set(shelves()[0].texts) & set(shelves()[1].texts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_the_catalogues_are_as_make_texts_writes_them(language):
     """So that a change of one text is a change of one entry."""

@@ -317,6 +317,7 @@ async def moved_and_called(service):
     return placed["order_id"]
 
 
+@pytest.mark.thorough
 async def test_published_events_are_cloud_events_of_the_published_language(start):
     """Every type that one life and another can have: headers, form, order, and nothing about a person."""
     async with start() as service:

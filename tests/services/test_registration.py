@@ -171,6 +171,7 @@ async def test_of_two_orders_that_are_both_meant_each_is_registered_whichever_co
         await service.status(each["order_id"], "issued")
 
 
+@pytest.mark.thorough
 async def test_with_half_of_the_calls_failing_each_order_has_one_registration(run):
     """Half of the failing ones after success; two processes at work on all of them (I4)."""
     async with run(*QUIET, "registration") as service, run("registration", beside=service):

@@ -120,6 +120,7 @@ async def test_the_process_is_alive_without_anything_else(offline):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+@pytest.mark.thorough
 async def test_ready_when_the_database_nats_and_every_role_are_there(http, client):
     async with running(client, *ROLES, "ordering"):
         answer = await http.get("/readyz")

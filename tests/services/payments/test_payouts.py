@@ -153,6 +153,7 @@ async def test_a_refund_goes_back_to_where_it_came_from_and_into_one_file(servic
     assert ids_in(await money.pay_out()) == [f"{later['order_number']}-1"]
 
 
+@pytest.mark.thorough
 async def test_a_person_names_the_account_where_it_is_not_certain(service, money):
     """Paid by card, or from two accounts: refused with the field and the way out; and an account must be one."""
     by_card = await service.place()

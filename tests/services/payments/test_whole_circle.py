@@ -187,6 +187,7 @@ async def test_a_mistyped_reference_is_for_a_person(service, bank):
     assert await service.history(placed["order_id"]) == ["OrderPlaced"]
 
 
+@pytest.mark.thorough
 async def test_what_a_line_says_of_its_payer_is_forgotten_with_the_order(service, bank):
     """Also where the money was counted by a notice."""
     placed = await service.place()
