@@ -20,7 +20,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Long forms are bounded by what they do, not by a clock.
 WITHOUT_END := --timeout=0 --override-ini faulthandler_timeout=0
 
-# Three, for some of the tests wait for something: on two cores they take less time than two or four.
+# Three on two cores, for some of the tests wait for something.
 SIDE_BY_SIDE := --numprocesses 3 --dist worksteal --durations 10 --durations-min 5
 
 .PHONY: help

@@ -101,8 +101,9 @@ class Clients:
         while loop.time() < began + _STARTS_WITHIN_SECONDS:
             with suppress(Error, OSError):
                 now = json.loads((await client.request("sandbox.v1.clock", b"{}", timeout=_FIRST_WAIT)).data)
-                self._began_at, self._began = datetime.fromisoformat(now["now"]), loop.time()
-                return
+                if "now" in now:  # it may be refused while the sandbox finds its database again
+                    self._began_at, self._began = datetime.fromisoformat(now["now"]), loop.time()
+                    return
             await asyncio.sleep(_PAUSE_SECONDS)
         raise AssertionError("the sandbox never told the time")
 

@@ -49,13 +49,16 @@ class Troubles:
             self.met[fault.__name__] += 1
 
     async def cut(self):
+        self._running.note("postgres")
         with suppress(psycopg.OperationalError):
             await asyncio.to_thread(ask, self._running.settings.database_url, _CUT)
 
     async def stop(self):
         member = self._chance.choice(self._elders)
+        self._running.note(*member.roles)
         os.kill(member.pid, signal.SIGSTOP)
         await asyncio.sleep(self._chance.uniform(1.0, _LONGEST_PAUSE_SECONDS))
+        self._running.note(*member.roles)
         os.kill(member.pid, signal.SIGCONT)
 
     async def kill(self):
