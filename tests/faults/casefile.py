@@ -18,6 +18,7 @@ import nats
 import psycopg
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from service import until
 from vignettes.eventstore.connections import conninfo
@@ -35,6 +36,8 @@ SELECT (SELECT count(*) FROM read.projection_lag WHERE events_behind > 0)
      + (SELECT count(*) FROM read.deadlines WHERE ended_at IS NULL AND due_at < clock.now() - interval '1 s')
 """
 _RESTS_WITHIN_SECONDS = 90.0
+#: Servers of a stream that were apart have agreed by then.
+_AGREED_WITHIN_SECONDS = 60.0
 _CHECKED_WITHIN_SECONDS = 600
 _AT_A_TIME = 500
 MISUSED = 2
@@ -172,16 +175,23 @@ async def _gather_stream(folder: Path, nats_url: str) -> None:
     client = await nats.connect(nats_url.split(","))
     jetstream = client.jetstream(timeout=10)
     try:
+        reading = await until(lambda: _reading(jetstream), seconds=_AGREED_WITHIN_SECONDS)
         held = (await jetstream.stream_info(events.STREAM)).state.messages
         with (folder / "orders_stream.jsonl").open("w", encoding="utf-8") as file:
-            async for message in _messages(jetstream, held):
+            async for message in _messages(reading, held):
                 file.write(json.dumps(message) + "\n")
     finally:
         await client.close()
 
 
-async def _messages(jetstream: JetStreamContext, held: int) -> Any:
-    reading = await jetstream.pull_subscribe(events.SUBJECTS, stream=events.STREAM)
+async def _reading(jetstream: JetStreamContext) -> JetStreamContext.PullSubscription | None:
+    """Return a reader of the stream; None while the servers still agree on who leads, as after a machine is back."""
+    with suppress(ServiceUnavailableError, NatsTimeout):
+        return await jetstream.pull_subscribe(events.SUBJECTS, stream=events.STREAM)
+    return None
+
+
+async def _messages(reading: JetStreamContext.PullSubscription, held: int) -> Any:
     while held > 0:
         try:
             batch = await reading.fetch(min(held, _AT_A_TIME), timeout=10)
