@@ -15,10 +15,6 @@ import nats
 import psycopg
 import pytest
 import typer
-from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
-
 from benchmarks.crowd import Crowd
 from benchmarks.dialogue import Refused
 from benchmarks.echo import PAYLOAD, SUBJECT, echoes
@@ -50,6 +46,7 @@ from benchmarks.goals import (
 from benchmarks.house import NO_VIEWS, VIEWS
 from benchmarks.steady import Arrivals, schedule
 from benchmarks.wire import Broken
+from typer.testing import CliRunner
 
 from vignettes.services.subscribing import known
 

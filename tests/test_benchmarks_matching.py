@@ -1,16 +1,12 @@
 """What matching is measured with: noise that is drawn as published, a file that adds up, and counts that are right."""
 
 import random
-import sys
 from collections import Counter
 from math import sqrt
 from pathlib import Path
 
 import psycopg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
-
 from benchmarks import matching_file, matching_names, matching_stocking
 from benchmarks.apart import measured
 from benchmarks.figures import Point, Window

@@ -1,17 +1,11 @@
 """The noon burst is measured from the log: how late what was due at one instant started."""
 
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
-from rich.progress import Progress
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
-
 from benchmarks import lateness, noon
 from benchmarks.figures import NothingMeasured, Point
 from benchmarks.goals import SINGLE_DEADLINES, noon_of, standings
@@ -20,6 +14,7 @@ from benchmarks.installing import NotInstalled
 from benchmarks.jobs import DBOS, PROCRASTINATE, installation, installed
 from benchmarks.publishes import BATCHED, SINGLY
 from benchmarks.run import Asked, Run
+from rich.progress import Progress
 
 from eventstore_helpers import ask
 from service import until

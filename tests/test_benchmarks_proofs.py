@@ -1,14 +1,9 @@
 """W7: what is timed is real: every history is held against a head that the keeper signed."""
 
 import math
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
-
 from benchmarks import goals, proofs
 
 from eventstore_helpers import a_vault, an_order, issue, pay, record, start

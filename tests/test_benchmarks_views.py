@@ -2,25 +2,20 @@
 
 import asyncio
 import random
-import sys
 import threading
-from pathlib import Path
 
 import psycopg
 import pytest
-from eventsourcing.persistence import ProgrammingError
-from starlette.applications import Starlette
-from starlette.responses import HTMLResponse
-from starlette.routing import Route
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are no installed package
-
 from benchmarks import lag, linking, pages, pasts, runner, stocking
 from benchmarks.apart import MeasuringFailed, meanwhile, measured
 from benchmarks.dialogue import Refused
 from benchmarks.figures import Window
 from benchmarks.goals import scan_alone
 from benchmarks.indexes import without_indexes
+from eventsourcing.persistence import ProgrammingError
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 from eventstore_helpers import DOMAIN, INDEX, MASTER, an_order, ask, fold, projecting, record
 from vignettes.domain.references import parse_number

@@ -4,19 +4,16 @@ import asyncio
 import json
 import re
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import httpx
 import pytest
 import pytest_asyncio
+from tools import dashboard
 
 from deploy.scraping import ROOT
 from service import running_service, until
 from vignettes.runtime.embedded import EmbeddedNats, free_port
-
-sys.path.insert(0, str(ROOT))  # the tools are no installed package
-from tools import dashboard
 
 CONFIG = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 

@@ -4,7 +4,6 @@ import fcntl
 import logging
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 import structlog
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the tools are no installed package
 from tools.fault_table import ROOT, Result
 
 #: Where long forms leave what they found; the next run adds to it.

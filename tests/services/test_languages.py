@@ -1,17 +1,12 @@
 """The languages we write: nothing missing in any, nothing left over, and each in its own way with days and money."""
 
 import re
-import sys
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the tools are no installed package
-
 from tools import texts
 
 from mail_facts import FACTS, LINKED, facts_of
