@@ -75,7 +75,7 @@ async def test_each_alert_has_its_entry_and_each_entry_its_alert():
 async def test_what_may_become_of_the_service_and_its_views(house):
     house.note(*house.found, *house.found)
     await every_metric_that_an_alert_names_is_told(house)
-    for cause in (
+    await house.live_through(
         a_role_that_is_missing,
         pages_that_nobody_serves,
         a_database_that_is_out_of_reach,
@@ -89,28 +89,24 @@ async def test_what_may_become_of_the_service_and_its_views(house):
         a_stream_that_takes_no_more,
         a_stream_that_was_purged,
         heads_that_nobody_signs,
-    ):
-        await cause(house)
-    house.check()
+    )
 
 
 @pytest.mark.thorough
 async def test_what_may_become_of_promises_and_mails(house):
-    for cause in (
+    await house.live_through(
         a_start_that_is_late,
         a_same_day_order_that_waits,
         an_authority_that_is_down_while_orders_need_it,
         a_person_who_is_called,
         a_confirmation_that_does_not_leave,
         mails_that_come_back,
-    ):
-        await cause(house)
-    house.check()
+    )
 
 
 @pytest.mark.thorough
 async def test_what_may_become_of_money_and_of_people(house):
-    for cause in (
+    await house.live_through(
         money_that_nobody_has_looked_at,
         a_reversal_of_nobody_knows_what,
         a_bank_file_that_does_not_add_up,
@@ -119,9 +115,7 @@ async def test_what_may_become_of_money_and_of_people(house):
         a_refund_that_nobody_lets_go,
         money_that_was_taken_back_too_late,
         somebody_who_guesses_tokens_of_staff,
-    ):
-        await cause(house)
-    house.check()
+    )
 
 
 async def every_metric_that_an_alert_names_is_told(house):
